@@ -1,0 +1,1 @@
+"""The driver Protocols that hooks hand out, one module per driver kind."""

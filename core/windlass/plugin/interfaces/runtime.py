@@ -36,17 +36,23 @@ class SandboxConfig:
     cgroup_parent: str = ""
     log_directory: str = ""
     runtime_handler: str = ""
+    annotations: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class SandboxStatus:
-    """A sandbox as it is. `netns_path` is empty with host network, and in runtimes without namespaces."""
+    """A sandbox as it is. `netns_path` is empty with host network, and in runtimes without namespaces.
+
+    `ips` is filled only by a runtime that brings its own network, so that no network driver has anything to attach.
+    """
 
     id: str
     ready: bool
     created_at: float
     labels: Mapping[str, str]
     netns_path: str = ""
+    attempt: int = 0
+    ips: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +98,7 @@ class ContainerConfig:
     readonly_rootfs: bool = False
     add_capabilities: Sequence[str] = ()
     drop_capabilities: Sequence[str] = ()
+    annotations: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,21 @@
+"""Registers the built-in admission plugins, by the same road as a third party's. The order is the order of calls."""
+
+from collections.abc import Sequence
+
+from windlass.admission.namespace_lifecycle import NamespaceLifecycle
+from windlass.admission.node_restriction import NodeRestriction
+from windlass.admission.pod_defaults import DefaultServiceAccount, DefaultTolerations, Priority
+from windlass.plugin.hookspecs import hookimpl
+from windlass.plugin.registration import DriverRegistration
+
+
+@hookimpl
+def register_admission_plugins() -> Sequence[DriverRegistration]:
+    """Hand out NamespaceLifecycle, NodeRestriction, ServiceAccount, Priority and DefaultTolerationSeconds."""
+    return (
+        DriverRegistration("NamespaceLifecycle", lambda _: NamespaceLifecycle(), "namespaces exist and are not ending"),
+        DriverRegistration("NodeRestriction", lambda _: NodeRestriction(), "a node writes only its own objects"),
+        DriverRegistration("ServiceAccount", lambda _: DefaultServiceAccount(), "pods run as `default` unless they say"),
+        DriverRegistration("Priority", lambda _: Priority(), "priorityClassName becomes a number"),
+        DriverRegistration("DefaultTolerationSeconds", lambda _: DefaultTolerations(), "300 s on a lost node"),
+    )

@@ -1,0 +1,33 @@
+"""Built-in authorisers, asked in order until one has an opinion: health and discovery, administrators, nodes."""
+
+from windlass.plugin.interfaces.authn import Attributes, Decision, ObjectReader
+
+ADMIN_GROUP = "system:masters"
+HEALTH_PATHS = frozenset({"/healthz", "/livez", "/readyz"})
+DISCOVERY_PREFIXES = ("/api", "/apis", "/openapi", "/version")
+NO_OPINION = Decision(None)
+ALLOWED = Decision(True)
+READ_VERBS = frozenset({"get", "list", "watch"})
+
+
+class AdminAuthorizer:
+    """Members of `system:masters` may do everything."""
+
+    def authorize(self, attributes: Attributes, reader: ObjectReader) -> Decision:  # noqa: ARG002 - Protocol
+        """Allow administrators."""
+        return ALLOWED if ADMIN_GROUP in attributes.user.groups else NO_OPINION
+
+
+class DiscoveryAuthorizer:
+    """Everybody may ask after health; whoever is authenticated may read discovery, the version and OpenAPI."""
+
+    def authorize(self, attributes: Attributes, reader: ObjectReader) -> Decision:  # noqa: ARG002 - Protocol
+        """Allow health and discovery paths."""
+        if attributes.resource or attributes.verb != "get":
+            return NO_OPINION
+        if attributes.path in HEALTH_PATHS or attributes.path.startswith(("/livez/", "/readyz/")):
+            return ALLOWED
+        if "system:authenticated" not in attributes.user.groups:
+            return NO_OPINION
+        first = "/" + attributes.path.strip("/").split("/", 1)[0]
+        return ALLOWED if first in DISCOVERY_PREFIXES else NO_OPINION

@@ -167,11 +167,15 @@ class ListOf(ApiField):
 
 
 class MapOf(ApiField):
-    """An object with free string keys. `value` is a field or a schema; `key_checks` check each key."""
+    """An object with free string keys. `value` is a field or a schema; `key_checks` check each key.
+
+    `map_type` "atomic" makes server-side apply own the map as a whole (empty: each key on its own).
+    """
 
     def __init__(self, description: str, value: "ApiField | type[ObjectSchema]", *, key_checks: Sequence[FieldCheck] = (),
-                 patch_strategy: str = "", **kwargs: Any) -> None:
+                 patch_strategy: str = "", map_type: str = "", **kwargs: Any) -> None:
         super().__init__(description, **kwargs)
+        self.map_type = map_type
         self.value = value
         self.key_checks = tuple(key_checks)
         self.patch_strategy = patch_strategy
@@ -191,6 +195,8 @@ class ObjectSchema(marshmallow.Schema):
 
     openapi_prefix: ClassVar[str] = ""
     openapi_name: ClassVar[str] = ""
+    openapi_map_type: ClassVar[str] = ""
+    """"atomic": server-side apply owns the object as a whole (`x-kubernetes-map-type`)."""
     object_checks: ClassVar[Sequence[Callable[[Mapping[str, Any], str], Sequence[FieldError]]]] = ()
     """Checks across the fields of this one object; they get the decoded object and its path."""
 

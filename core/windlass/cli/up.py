@@ -1,0 +1,102 @@
+"""`windlass up`: a cluster on this machine, in the background."""
+
+import os
+import re
+import socket
+import sys
+import time
+from pathlib import Path
+
+import click
+
+from windlass.cli.cluster import Cluster, issue_identities
+from windlass.cli.datadir import DataDir
+from windlass.cli.options import config_option, data_dir_option
+from windlass.cli.processes import ProcessTable
+from windlass.cli.ready import admin_context, fetch, node_is_ready, wait_until
+from windlass.errors import ConfigError
+
+STORE_PATTERN = re.compile(r"(sqlite|memory|zookeeper://.+)")
+DOCKER_SOCKET = "/var/run/docker.sock"
+
+
+def _check_store(_ctx: click.Context, _param: click.Parameter, value: str) -> str:
+    if not STORE_PATTERN.fullmatch(value):
+        raise click.BadParameter("want sqlite, memory or zookeeper://host:port[,host:port...][/chroot]")
+    return value
+
+
+@click.command()
+@click.option("--store", default="sqlite", show_default=True, callback=_check_store,
+              help="sqlite, memory, or zookeeper://host:port,.../chroot")
+@click.option("--runtime", default="auto", show_default=True,
+              help="auto, or the name of an installed runtime: docker, process, hollow, ...")
+@click.option("--port", default=6443, show_default=True, type=click.IntRange(1, 65535), help="Port of the API server.")
+@click.option("--node-name", default=lambda: socket.gethostname().lower(), help="Name of this Node.  [default: the host's]")
+@click.option("--node-ip", default="127.0.0.1", show_default=True, help="Address of this Node.")
+@click.option("--pod-cidr", default="10.244.0.0/24", show_default=True, help="Addresses for this Node's pods.")
+@data_dir_option
+@config_option
+def up(store: str, runtime: str, port: int, node_name: str, node_ip: str, pod_cidr: str,  # noqa: PLR0913 - one per option
+       data_dir: DataDir, config_path: Path | None) -> None:
+    """Start API server, manager and host agent, and wait until the Node is ready. Running parts are left alone."""
+    started = time.monotonic()
+    data_dir.prepare()
+    cluster = Cluster(store, _choose_runtime(runtime), port, node_name, node_ip, pod_cidr)
+    _refuse_other_choices(data_dir, cluster)
+    issue_identities(data_dir, cluster)
+    cluster.save(data_dir)
+    processes = ProcessTable(data_dir.run, data_dir.logs)
+    _start(cluster, data_dir, processes, config_path)
+    context = admin_context(data_dir)
+    wait_until(lambda: fetch(cluster.server, "/readyz", context)[0] == 200, processes, "apiserver", 60)
+    wait_until(lambda: node_is_ready(cluster.server, node_name, context), processes, "hostagent", 60)
+    click.echo(f"Windlass is ready after {time.monotonic() - started:.1f} s: {cluster.server}, node {node_name}, "
+               f"runtime {cluster.runtime}, store {store.split('://')[0]}")
+    click.echo(f"export KUBECONFIG={data_dir.kubeconfig('admin')}")
+
+
+def _choose_runtime(asked: str) -> str:
+    if asked != "auto":
+        return asked
+    if _docker_answers():
+        return "docker"
+    return "process" if os.geteuid() == 0 else "hollow"
+
+
+def _docker_answers() -> bool:
+    host = os.environ.get("DOCKER_HOST", f"unix://{DOCKER_SOCKET}")
+    if not host.startswith("unix://"):
+        return True
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.settimeout(1)
+        try:
+            probe.connect(host.removeprefix("unix://"))
+        except OSError:
+            return False
+    return True
+
+
+def _refuse_other_choices(data_dir: DataDir, cluster: Cluster) -> None:
+    known = Cluster.load(data_dir)
+    running = any(record.running for record in ProcessTable(data_dir.run, data_dir.logs).all())
+    if known is not None and running and known != cluster:
+        raise ConfigError(f"a cluster with other options runs from {data_dir.root}; `windlass down` stops it first")
+
+
+def _start(cluster: Cluster, data_dir: DataDir, processes: ProcessTable, config_path: Path | None) -> None:
+    windlass = [sys.executable, "-m", "windlass.cli"]
+    common = ["--config", str(config_path)] if config_path else []
+    node = f"node-{cluster.node_name}"
+    processes.start("apiserver", [
+        *windlass, "apiserver", "--data-dir", str(data_dir.root), "--store", cluster.store,
+        "--bind", f"127.0.0.1:{cluster.port}", *common,
+    ])
+    processes.start("manager", [*windlass, "manager", "--kubeconfig", str(data_dir.kubeconfig("manager")), *common])
+    processes.start("hostagent", [
+        *windlass, "hostagent", "--kubeconfig", str(data_dir.kubeconfig(node)), "--node-name", cluster.node_name,
+        "--runtime", cluster.runtime, "--data-dir", str(data_dir.agent(cluster.node_name)),
+        "--node-ip", cluster.node_ip, "--pod-cidr", cluster.pod_cidr,
+        "--tls-cert", str(data_dir.pki / f"{node}.crt"), "--tls-key", str(data_dir.pki / f"{node}.key"),
+        "--client-ca", str(data_dir.pki / "ca.crt"), *common,
+    ])

@@ -336,7 +336,7 @@ class PostFilterResult:
 class ScorePlugin(Protocol):
     """`score`: how good each node is, 0 to 100, higher is better; multiplied by the plugin's weight."""
 
-    def score(self, pod: PodInfo, nodes: NodeColumns) -> Scores | None:
+    def score(self, pod: PodInfo, nodes: NodeColumns) -> "Scores | None":
         """Return one float per row; None when all are equal."""
         ...
 

@@ -1,0 +1,42 @@
+"""What a machine cannot give is skipped with the reason; with CI=true such a skip is a failure."""
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+
+def _lacks_root() -> str:
+    return "" if os.geteuid() == 0 else "needs root"
+
+
+def _lacks_docker() -> str:
+    return _lacks_root() or ("" if shutil.which("dockerd") else "needs dockerd (Debian package docker.io)")
+
+
+def _lacks_zookeeper() -> str:
+    if not shutil.which("java"):
+        return "needs a Java runtime"
+    return "" if Path("/usr/share/java/zookeeper.jar").exists() else "needs Debian package zookeeper"
+
+
+def _lacks_kubectl() -> str:
+    return "" if shutil.which("kubectl") else "needs kubectl"
+
+
+NEEDS: dict[str, Callable[[], str]] = {
+    "root": _lacks_root,
+    "docker": _lacks_docker,
+    "zookeeper": _lacks_zookeeper,
+    "kubectl": _lacks_kubectl,
+}
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    for marker, lacks in NEEDS.items():
+        if item.get_closest_marker(marker) is not None and (reason := lacks()):
+            if os.environ.get("CI") == "true":
+                pytest.fail(f"{marker}: {reason}; CI must not skip", pytrace=False)
+            pytest.skip(f"{marker}: {reason}")

@@ -1,0 +1,52 @@
+"""Refuse workloads that lack the labels which this cluster requires.
+
+    [plugins.config.require-labels]
+    labels = ["team"]
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import marshmallow
+from windlass import AdmissionRequest, DriverRegistration, InvalidError, hookimpl
+
+WORKLOADS = frozenset({"deployments", "replicasets", "pods"})
+
+
+class Section(marshmallow.Schema):
+    """The plugin's configuration."""
+
+    labels = marshmallow.fields.List(marshmallow.fields.String(), load_default=["team"])
+
+
+class RequireLabels:
+    """Asks for labels on workloads that nobody owns (what a controller makes has its owner's)."""
+
+    name = "RequireLabels"
+
+    def __init__(self, config: Mapping[str, Any]) -> None:
+        self._labels = tuple(config["labels"])
+
+    def admit(self, request: AdmissionRequest) -> None:
+        """Change nothing."""
+
+    def validate(self, request: AdmissionRequest) -> None:
+        """Refuse with 422, naming each missing label."""
+        if request.operation != "CREATE" or request.resource not in WORKLOADS or request.obj is None:
+            return
+        metadata = request.obj["metadata"]
+        missing = [label for label in self._labels if label not in metadata.get("labels", {})]
+        if missing and not metadata.get("ownerReferences"):
+            raise InvalidError(f"metadata.labels: this cluster requires the label {missing[0]!r}; add it and apply again")
+
+
+@hookimpl
+def register_config_schema() -> Mapping[str, Any]:
+    """Bring the schema of our own configuration section."""
+    return {"section": "require-labels", "schema": Section}
+
+
+@hookimpl
+def register_admission_plugins() -> Sequence[DriverRegistration]:
+    """Hand out the one admission plugin."""
+    return [DriverRegistration("RequireLabels", RequireLabels, "workloads carry the required labels")]

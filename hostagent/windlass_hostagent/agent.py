@@ -1,0 +1,176 @@
+"""The host agent: registers its node, keeps its heartbeat, runs its pods, serves their logs."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from prometheus_client import CollectorRegistry, Gauge
+
+from windlass.apis.resources import PODS
+from windlass.client.informer import Informer
+from windlass.client.recorder import EventRecorder
+from windlass.clock import Clock
+from windlass.errors import NetworkDriverError, RuntimeDriverError
+from windlass.logs import get_logger
+from windlass.plugin.interfaces.network import NetworkDriver, NodeNetworkConfig
+from windlass.plugin.interfaces.runtime import RuntimeDriver, RuntimeStatus
+from windlass_hostagent.context import AgentContext
+from windlass_hostagent.fetch import ObjectFetcher
+from windlass_hostagent.node.fingerprint import read_capacity, read_node_info, read_pressure
+from windlass_hostagent.node.lease import NodeLease
+from windlass_hostagent.node.registration import node_object, register_node
+from windlass_hostagent.node.status import NodeHealth, NodeStatusReporter, static_status
+from windlass_hostagent.pods.manager import PodManager
+from windlass_hostagent.pods.steps.images import ImagePuller
+from windlass_hostagent.server.app import build_app
+from windlass_hostagent.server.https import bind, make_config, serve
+
+Obj = dict[str, Any]
+RUNTIME_TIMEOUT_SECONDS = 5.0
+START_RETRY_SECONDS = 2.0
+log = get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class NodeSettings:
+    """What tells one node from another. `tls` is (certificate, key, client CA); None serves nothing (simulation)."""
+
+    node_name: str
+    node_ip: str
+    data_dir: Path
+    port: int = 10250
+    listen: str = ""
+    pod_cidr: str = ""
+    cluster_cidrs: Sequence[str] = ()
+    service_cidrs: Sequence[str] = ()
+    labels: dict[str, str] = field(default_factory=dict)
+    max_pods: int = 110
+    tls: tuple[Path, Path, Path] | None = None
+
+
+class HostAgent:
+    """One node. `client` speaks to the API as `system:node:NAME`; the drivers do the work."""
+
+    def __init__(
+        self, settings: NodeSettings, *, client: Any, runtime: RuntimeDriver, runtime_name: str,
+        network: NetworkDriver | None, clock: Clock,
+    ) -> None:  # fmt: skip
+        self.settings = settings
+        self._client = client
+        self._runtime = runtime
+        self._network = network
+        self._clock = clock
+        self._registry = CollectorRegistry()
+        self._recorder = EventRecorder(client, f"kubelet, {settings.node_name}", clock)
+        capacity = read_capacity(settings.data_dir, settings.max_pods)
+        self.context = AgentContext(
+            node_name=settings.node_name,
+            host_ips=(settings.node_ip,),
+            client=client,
+            runtime=runtime,
+            runtime_name=runtime_name,
+            network=network,
+            recorder=self._recorder,
+            clock=clock,
+            capacity=capacity,
+            images=ImagePuller(runtime, clock),
+            fetch=ObjectFetcher(client, clock),
+            allocatable=capacity.resources(),
+        )
+        self.pods = PodManager(self.context)
+        workers = Gauge("windlass_hostagent_pods", "Pods with a worker on this node", registry=self._registry)
+        workers.set_function(lambda: len(self.pods.pods()))
+
+    async def run(self) -> None:
+        """Run until cancelled; leaves every container running."""
+        listener = (
+            bind(self.settings.listen or self.settings.node_ip, self.settings.port) if self.settings.tls else None
+        )
+        port = listener.getsockname()[1] if listener else self.settings.port
+        try:
+            version = await self._start_runtime()
+            info = read_node_info(f"{self.context.runtime_name}://{version.version}")
+            static = static_status(self.context, port, info)
+            wanted = node_object(self.settings.node_name, self.settings.pod_cidr, static, self.settings.labels)
+            node = await register_node(self._client, wanted, self._clock)
+            log.info("node_registered", node=self.settings.node_name, pod_cidr=_pod_cidrs(node))
+            await self._run_parts(node, static, listener)
+        finally:
+            if listener is not None:
+                listener.close()
+            await self._runtime.close()
+
+    async def _start_runtime(self) -> RuntimeStatus:
+        """Start the runtime; asks again until it answers."""
+        while True:
+            try:
+                await self._runtime.start()
+                return await self._runtime.status()
+            except RuntimeDriverError as error:
+                log.warning("runtime_not_started", runtime=self.context.runtime_name, error=str(error))
+                await self._clock.sleep(START_RETRY_SECONDS)
+
+    async def _run_parts(self, node: Obj, static: Obj, listener: Any) -> None:
+        informer = Informer(
+            self._client, PODS, field_selector=f"spec.nodeName={self.settings.node_name}", clock=self._clock
+        )
+        informer.on_event(self.pods.on_event)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._recorder.run(), name="events")
+            group.create_task(NodeLease(self._client, node, self._clock).run(), name="lease")
+            if listener is not None and self.settings.tls is not None:
+                app = build_app(self._runtime, self.pods, self._clock, self._registry)
+                group.create_task(serve(make_config(app, self.settings.tls), listener), name="server")
+            await self._setup_network(node)
+            reporter = NodeStatusReporter(self.context, static, self._measure)
+            group.create_task(reporter.run(), name="node-status")
+            group.create_task(self.context.images.run(), name="images")
+            group.create_task(informer.run(), name="pods")
+            group.create_task(self.pods.run(informer.wait_synced), name="workers")
+
+    async def _setup_network(self, node: Obj) -> None:
+        """Make the node's part of the pod network; asks again until it works."""
+        if self._network is None:
+            return
+        config = NodeNetworkConfig(
+            node_name=self.settings.node_name,
+            node_ip=self.settings.node_ip,
+            pod_cidrs=_pod_cidrs(node),
+            cluster_cidrs=self.settings.cluster_cidrs,
+            service_cidrs=self.settings.service_cidrs,
+            state_dir=str(self.settings.data_dir / "network"),
+        )
+        while True:
+            try:
+                await self._network.setup(config)
+            except NetworkDriverError as error:
+                log.warning("network_not_ready", error=str(error))
+                await self._clock.sleep(START_RETRY_SECONDS)
+            else:
+                return
+
+    async def _measure(self) -> NodeHealth:
+        """Measure what the Node's conditions say; a runtime that hangs is a problem, not a wait."""
+        problems: list[str] = []
+        try:
+            async with asyncio.timeout(RUNTIME_TIMEOUT_SECONDS):
+                status = await self._runtime.status()
+            if not status.ready:
+                problems.append(f"container runtime is not ready: {status.message}")
+        except (RuntimeDriverError, TimeoutError) as error:
+            problems.append(f"container runtime is down: {str(error) or 'no answer'}")
+        if self._network is not None:
+            try:
+                await self._network.status()
+            except NetworkDriverError as error:
+                problems.append(f"container runtime network not ready: {error}")
+        pressure = await asyncio.to_thread(read_pressure, self.settings.data_dir)
+        return NodeHealth(pressure, problems)
+
+
+def _pod_cidrs(node: Obj) -> list[str]:
+    """Return the node's pod ranges. Pure."""
+    spec = node.get("spec") or {}
+    return list(spec.get("podCIDRs") or ([spec["podCIDR"]] if spec.get("podCIDR") else []))

@@ -1,0 +1,131 @@
+"""`windlass hostagent`: builds the agent from its configuration and runs it until a signal."""
+
+import asyncio
+import os
+import signal
+import socket
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from windlass.client.client import Client
+from windlass.client.kubeconfig import load_kubeconfig
+from windlass.clock import SystemClock
+from windlass.config import load_config
+from windlass.errors import ConfigError
+from windlass.logs import get_logger
+from windlass.plugin.interfaces.network import NetworkDriver
+from windlass.plugin.interfaces.runtime import RuntimeDriver
+from windlass.plugin.manager import PluginManager
+from windlass_hostagent.agent import HostAgent, NodeSettings
+
+DOCKER_SOCKETS = ("/var/run/docker.sock", "/run/docker.sock", "/run/podman/podman.sock")
+log = get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class AgentConfig:
+    """Everything that `windlass hostagent` can be told. Empty strings mean: find out."""
+
+    kubeconfig: Path
+    data_dir: Path
+    node_name: str = ""
+    runtime: str = "auto"
+    runtime_endpoint: str = ""
+    network: str = "bridge"
+    port: int = 10250
+    node_ip: str = ""
+    pod_cidr: str = "10.244.0.0/24"
+    cluster_cidrs: Sequence[str] = ("10.244.0.0/16",)
+    service_cidrs: Sequence[str] = ("10.96.0.0/12",)
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    client_ca: Path | None = None
+    config_file: Path | None = None
+    labels: dict[str, str] = field(default_factory=dict)
+    max_pods: int = 110
+
+
+def choose_runtime(name: str) -> str:
+    """Resolve `auto`: Docker where its socket answers the file system, else plain processes."""
+    if name != "auto":
+        return name
+    endpoint = os.environ.get("DOCKER_HOST", "")
+    found = endpoint or any(Path(path).is_socket() for path in DOCKER_SOCKETS)
+    return "docker" if found else "process"
+
+
+def default_node_ip() -> str:
+    """Return the address of this machine that its default route uses; the loopback address when there is none."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # a documentation address: nothing is sent
+        except OSError:
+            return "127.0.0.1"
+        return str(probe.getsockname()[0])
+
+
+def build_agent(config: AgentConfig, client: Any) -> HostAgent:
+    """Build the agent and its drivers. Raises ConfigError and PluginError."""
+    tls = (config.tls_cert, config.tls_key, config.client_ca)
+    if any(tls) and not all(tls):
+        raise ConfigError("--tls-cert, --tls-key and --client-ca belong together: give all three or none")
+    node_name = config.node_name or socket.gethostname().lower()
+    config.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    manager = PluginManager(load_config(config.config_file).plugins)
+    manager.load()
+    manager.check()
+    runtime_name = choose_runtime(config.runtime)
+    driver_config: dict[str, Any] = {"state_dir": str(config.data_dir / runtime_name), "node_name": node_name}
+    if config.runtime_endpoint:
+        driver_config["endpoint"] = config.runtime_endpoint
+    runtime: RuntimeDriver = manager.driver("register_runtimes", runtime_name, driver_config)
+    network: NetworkDriver | None = None
+    if config.network != "none" and runtime_name != "hollow" and os.geteuid() == 0:
+        network = manager.driver("register_network_drivers", config.network, {"node_name": node_name})
+    settings = NodeSettings(
+        node_name=node_name,
+        node_ip=config.node_ip or default_node_ip(),
+        data_dir=config.data_dir,
+        port=config.port,
+        pod_cidr=config.pod_cidr,
+        cluster_cidrs=config.cluster_cidrs,
+        service_cidrs=config.service_cidrs,
+        labels=config.labels,
+        max_pods=config.max_pods,
+        tls=(config.tls_cert, config.tls_key, config.client_ca)
+        if config.tls_cert and config.tls_key and config.client_ca
+        else None,
+    )
+    return HostAgent(
+        settings, client=client, runtime=runtime, runtime_name=runtime_name, network=network, clock=SystemClock()
+    )
+
+
+async def run_until_signal(config: AgentConfig) -> None:
+    """Run the agent until TERM or INT; every container stays."""
+    transport = load_kubeconfig(config.kubeconfig)
+    client = Client(transport, user_agent="windlass-hostagent")
+    agent = build_agent(config, client)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    running = asyncio.ensure_future(agent.run())
+    stopping = asyncio.ensure_future(stop.wait())
+    try:
+        await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        stopping.cancel()
+        running.cancel()
+        await asyncio.gather(running, stopping, return_exceptions=True)
+        await transport.close()
+    if not running.cancelled():
+        running.result()
+    log.info("hostagent_stopped", node=agent.settings.node_name)
+
+
+def run_agent(config: AgentConfig) -> None:
+    """Run the agent in this process until a signal. Raises ConfigError when it cannot start."""
+    asyncio.run(run_until_signal(config))

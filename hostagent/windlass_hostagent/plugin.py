@@ -1,0 +1,49 @@
+"""Registration of `windlass hostagent`."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from windlass.plugin.hookspecs import hookimpl
+
+windlass_hookspec_versions = (1,)
+_FILE = click.Path(path_type=Path, dir_okay=False)
+
+
+@click.command("hostagent")
+@click.option("--kubeconfig", type=_FILE, required=True, help="How to reach the API as system:node:NAME.")
+@click.option(
+    "--data-dir", type=click.Path(path_type=Path, file_okay=False), required=True, help="Where state is kept."
+)
+@click.option("--node-name", default="", help="Name of this node; the host name by default.")
+@click.option("--runtime", default="auto", show_default=True, help="auto, docker, process, hollow or a plugin's name.")
+@click.option("--runtime-endpoint", default="", help="Where the runtime listens, such as unix:///run/docker.sock.")
+@click.option("--network", default="bridge", show_default=True, help="Network driver, or none.")
+@click.option("--port", default=10250, show_default=True, help="Port of the agent's own HTTPS server; 0 picks one.")
+@click.option("--node-ip", default="", help="Address of this node; that of the default route by default.")
+@click.option("--pod-cidr", default="10.244.0.0/24", show_default=True, help="Pod addresses, if the Node has none yet.")
+@click.option("--cluster-cidr", multiple=True, default=("10.244.0.0/16",), show_default=True, help="All pods' range.")
+@click.option("--service-cidr", multiple=True, default=("10.96.0.0/12",), show_default=True, help="Services' range.")
+@click.option("--tls-cert", type=_FILE, help="Certificate of the agent's server.")
+@click.option("--tls-key", type=_FILE, help="Key of the agent's server.")
+@click.option("--client-ca", type=_FILE, help="CA of the API server's client certificate.")
+@click.option("--config", "config_file", type=_FILE, help="Configuration file.")
+@click.option("--node-labels", default="", help="Labels of the Node: key=value,key=value.")
+@click.option("--max-pods", default=110, show_default=True, help="How many pods the node takes.")
+def hostagent(**options: Any) -> None:
+    """Run pods on this machine, as the API wants them."""
+    from windlass_hostagent.main import AgentConfig, run_agent  # noqa: PLC0415 - other commands start faster without
+
+    labels = options.pop("node_labels")
+    pairs = [pair.partition("=") for pair in labels.split(",") if pair]
+    options["cluster_cidrs"] = options.pop("cluster_cidr")
+    options["service_cidrs"] = options.pop("service_cidr")
+    run_agent(AgentConfig(**options, labels={key: value for key, _, value in pairs}))
+
+
+@hookimpl
+def register_commands() -> Sequence[click.Command]:
+    """Hand out the command."""
+    return [hostagent]

@@ -1,0 +1,151 @@
+"""All pods of the node: a worker for each, adoption of what an earlier agent left, routing of events."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable
+from typing import Any
+
+from windlass.errors import NetworkDriverError, RuntimeDriverError
+from windlass.logs import get_logger
+from windlass.plugin.interfaces.runtime import ContainerStatus, SandboxStatus
+from windlass_hostagent.context import AgentContext
+from windlass_hostagent.pods.observation import LABEL_UID
+from windlass_hostagent.pods.steps.teardown import remove_sandbox
+from windlass_hostagent.pods.worker import PodWorker
+
+Obj = dict[str, Any]
+RELIST_SECONDS = 30.0
+RECONNECT_SECONDS = 1.0
+log = get_logger(__name__)
+
+
+class PodManager:
+    """Keeps one worker per pod uid. `on_event` is an informer handler; `run` owns every worker's task."""
+
+    def __init__(self, context: AgentContext) -> None:
+        self._context = context
+        self._workers: dict[str, PodWorker] = {}
+        self._finished: set[str] = set()
+        self._by_sandbox: dict[str, str] = {}
+        self._sandboxes: dict[str, list[SandboxStatus]] = defaultdict(list)
+        self._containers: dict[str, list[ContainerStatus]] = defaultdict(list)
+        self._group: asyncio.TaskGroup | None = None
+        self._early: dict[str, Obj] = {}
+        context.on_sandbox = self._note_sandbox
+
+    def _note_sandbox(self, sandbox_id: str, uid: str) -> None:
+        self._by_sandbox[sandbox_id] = uid
+
+    def pods(self) -> list[Obj]:
+        """Return the pods of this node as the workers know them."""
+        return [w.pod for w in self._workers.values()]
+
+    def on_event(self, event_type: str, old: Obj | None, new: Obj | None) -> None:
+        """Take an informer event: never blocks. A replaced pod (same name, other uid) ends the old one's worker."""
+        if event_type == "DELETED" or new is None:
+            if old is not None or new is not None:
+                self._forget((old or new or {})["metadata"]["uid"])
+            return
+        uid = new["metadata"]["uid"]
+        if old is not None and old["metadata"]["uid"] != uid:
+            self._forget(old["metadata"]["uid"])
+        if self._group is None:
+            self._early[uid] = new
+        elif uid in self._workers:
+            self._workers[uid].update(new)
+        elif uid not in self._finished:
+            self._adopt(new)
+
+    def _forget(self, uid: str) -> None:
+        self._finished.discard(uid)
+        self._early.pop(uid, None)
+        if uid in self._workers:
+            self._workers[uid].gone()
+
+    def _adopt(self, pod: Obj) -> None:
+        """Begin a worker, with whatever of its pod already runs."""
+        assert self._group is not None
+        uid = pod["metadata"]["uid"]
+        sandboxes = self._sandboxes.pop(uid, [])
+        for sandbox in sandboxes:
+            self._by_sandbox[sandbox.id] = uid
+        worker = PodWorker(self._context, pod, sandboxes=sandboxes, containers=self._containers.pop(uid, []))
+        self._workers[uid] = worker
+        self._group.create_task(self._work(uid, worker), name=f"pod-{uid}")
+
+    async def _work(self, uid: str, worker: PodWorker) -> None:
+        await worker.run()
+        del self._workers[uid]
+        self._finished.add(uid)
+        self._by_sandbox = {s: u for s, u in self._by_sandbox.items() if u != uid}
+
+    async def run(self, wait_synced: Callable[[], Any]) -> None:
+        """Adopt, clean up orphans, then serve until cancelled. `wait_synced` returns when all pods are known."""
+        await self._look()
+        await wait_synced()
+        async with asyncio.TaskGroup() as group:
+            self._group = group
+            early, self._early = self._early, {}
+            orphans = [s for uid, found in self._sandboxes.items() if uid not in early for s in found]
+            valid = [s.id for uid in early for s in self._sandboxes.get(uid, ())]
+            await self._collect(orphans, valid)
+            for pod in early.values():
+                self._adopt(pod)
+            group.create_task(self._follow_events())
+            group.create_task(self._relist())
+
+    async def _look(self) -> None:
+        """Find what an earlier agent left running; retries until the runtime answers."""
+        while True:
+            try:
+                for sandbox in await self._context.runtime.list_pod_sandboxes():
+                    self._sandboxes[sandbox.labels.get(LABEL_UID, "")].append(sandbox)
+                for container in await self._context.runtime.list_containers():
+                    self._containers[container.labels.get(LABEL_UID, "")].append(container)
+            except RuntimeDriverError as error:
+                log.warning("runtime_list_failed", error=str(error))
+                self._sandboxes.clear()
+                await self._context.clock.sleep(RECONNECT_SECONDS)
+            else:
+                return
+
+    async def _collect(self, orphans: list[SandboxStatus], valid: list[str]) -> None:
+        """Remove the sandboxes of pods that are no longer in the API, and every address without a sandbox."""
+        for sandbox in orphans:
+            log.info("orphan_sandbox_removed", sandbox=sandbox.id, pod_uid=sandbox.labels.get(LABEL_UID, ""))
+            try:
+                await remove_sandbox(self._context, sandbox)
+            except (RuntimeDriverError, NetworkDriverError) as error:
+                log.warning("orphan_sandbox_kept", sandbox=sandbox.id, error=str(error))
+        if self._context.network is not None:
+            try:
+                await self._context.network.gc(valid)
+            except NetworkDriverError as error:
+                log.warning("network_gc_failed", error=str(error))
+
+    async def _follow_events(self) -> None:
+        """Wake workers as the runtime tells; after a lost connection wake all."""
+        while True:
+            try:
+                async for event in self._context.runtime.events():
+                    uid = self._by_sandbox.get(event.sandbox_id)
+                    if uid is not None and uid in self._workers:
+                        self._workers[uid].poke()
+            except (RuntimeDriverError, OSError) as error:
+                log.warning("runtime_events_lost", error=str(error))
+            await self._context.clock.sleep(RECONNECT_SECONDS)
+            self._poke_all()
+
+    async def _relist(self) -> None:
+        """Wake every worker now and then, for events that got lost."""
+        while True:
+            await self._context.clock.sleep(RELIST_SECONDS)
+            try:
+                await self._context.runtime.list_containers()
+            except RuntimeDriverError as error:
+                log.warning("runtime_relist_failed", error=str(error))
+            self._poke_all()
+
+    def _poke_all(self) -> None:
+        for worker in self._workers.values():
+            worker.poke()

@@ -1,0 +1,170 @@
+"""The agent's own HTTP routes, for the API server only: logs, pods, health, metrics."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import Any, Protocol
+
+import falcon
+import falcon.asgi
+import orjson
+from prometheus_client import CollectorRegistry, generate_latest
+
+from windlass.clock import Clock
+from windlass.errors import ApiError, RuntimeDriverError
+from windlass.plugin.interfaces.runtime import ContainerStatus, RuntimeDriver
+from windlass_hostagent.pods.observation import LABEL_NAME, LABEL_NAMESPACE
+from windlass_hostagent.server.logs import parse_options, stream
+
+Obj = dict[str, Any]
+OPEN_PATHS = frozenset({"/healthz"})
+API_SERVER_GROUP = "system:masters"
+
+
+class PodLister(Protocol):
+    """What the routes need of the pod manager."""
+
+    def pods(self) -> list[Obj]:
+        """Return the pods of this node."""
+        ...
+
+
+def peer_subject(scope: Any) -> tuple[str, Sequence[str]]:
+    """Return the common name and organisations of the verified client certificate, empty when there is none."""
+    certificate = (scope.get("extensions") or {}).get("windlass.peercert") or {}
+    pairs = [pair for rdn in certificate.get("subject", ()) for pair in rdn]
+    name = next((value for key, value in pairs if key == "commonName"), "")
+    return name, [value for key, value in pairs if key == "organizationName"]
+
+
+class OnlyApiServer:
+    """Lets in whoever has a client certificate of the API server; everybody else only to /healthz (S46)."""
+
+    async def process_request(self, req: falcon.asgi.Request, _resp: falcon.asgi.Response) -> None:
+        """Refuse with 401 without a certificate, with 403 with another one."""
+        if req.path in OPEN_PATHS:
+            return
+        name, groups = peer_subject(req.scope)
+        if not name:
+            raise falcon.HTTPUnauthorized(description="a client certificate is needed")
+        if API_SERVER_GROUP not in groups:
+            raise falcon.HTTPForbidden(description=f"{name} may not use the host agent")
+
+
+class Healthz:
+    """`/healthz`: the event loop turns."""
+
+    async def on_get(self, _req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
+        """Answer ok."""
+        resp.content_type = "text/plain; charset=utf-8"
+        resp.text = "ok"
+
+
+class Metrics:
+    """`/metrics` in Prometheus' text format."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._registry = registry
+
+    async def on_get(self, _req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
+        """Answer with every metric."""
+        resp.content_type = "text/plain; version=0.0.4; charset=utf-8"
+        resp.data = generate_latest(self._registry)
+
+
+class Pods:
+    """`/pods`: the pods of this node as a PodList."""
+
+    def __init__(self, pods: PodLister) -> None:
+        self._pods = pods
+
+    async def on_get(self, _req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
+        """Answer with the list."""
+        resp.content_type = "application/json"
+        resp.data = orjson.dumps({"apiVersion": "v1", "kind": "PodList", "metadata": {}, "items": self._pods.pods()})
+
+
+def choose_attempt(found: Sequence[ContainerStatus], *, previous: bool) -> ContainerStatus | None:
+    """Return the newest attempt, or the one before it. Pure."""
+    history = sorted(found, key=lambda c: (c.attempt, c.created_at), reverse=True)
+    at = 1 if previous else 0
+    return history[at] if len(history) > at else None
+
+
+class ContainerLogs:
+    """`/containerLogs/{namespace}/{pod}/{container}`."""
+
+    def __init__(self, runtime: RuntimeDriver, clock: Clock) -> None:
+        self._runtime = runtime
+        self._clock = clock
+
+    async def on_get(
+        self, req: falcon.asgi.Request, resp: falcon.asgi.Response, namespace: str, pod: str, container: str
+    ) -> None:
+        """Stream the output; the names only ever select among labels, never become a path (N69)."""
+        try:
+            options = parse_options({k: v if isinstance(v, str) else v[0] for k, v in req.params.items()}, self._clock)
+            chosen = await self._find(namespace, pod, container, previous=options.previous)
+        except ApiError as error:
+            raise falcon.HTTPError(error.code, description=error.message) from error
+        except RuntimeDriverError as error:
+            raise falcon.HTTPInternalServerError(description=str(error)) from error
+        lines = self._runtime.container_logs(chosen.id, follow=options.follow, since=options.since, tail=options.tail)
+        resp.content_type = "text/plain; charset=utf-8"
+        resp.stream = _quiet(stream(lines, options))
+
+    async def _find(self, namespace: str, pod: str, container: str, *, previous: bool) -> ContainerStatus:
+        mine = [
+            c
+            for c in await self._runtime.list_containers()
+            if c.name == container and c.labels.get(LABEL_NAME) == pod and c.labels.get(LABEL_NAMESPACE) == namespace
+        ]
+        chosen = choose_attempt(mine, previous=previous)
+        if chosen is None and previous and mine:
+            message = f'previous terminated container "{container}" in pod "{pod}" not found'
+            raise falcon.HTTPBadRequest(description=message)
+        if chosen is None:
+            message = f'container "{container}" in pod "{pod}" is waiting to start or unknown on this node'
+            raise falcon.HTTPNotFound(description=message)
+        return chosen
+
+
+async def _quiet(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """End the stream with a readable line when the runtime fails in its middle: the headers are long gone."""
+    try:
+        async for chunk in chunks:
+            yield chunk
+    except RuntimeDriverError as error:
+        yield f"failed to read the log: {error}\n".encode()
+
+
+async def _on_error(
+    _req: falcon.asgi.Request, resp: falcon.asgi.Response, error: falcon.HTTPError, _params: dict[str, Any]
+) -> None:
+    """Answer errors as a Status, so that the API server can pass them on."""
+    resp.status = error.status
+    resp.content_type = "application/json"
+    code = error.status_code
+    body = {
+        "kind": "Status",
+        "apiVersion": "v1",
+        "metadata": {},
+        "status": "Failure",
+        "message": error.description or error.title or "",
+        "reason": {401: "Unauthorized", 403: "Forbidden", 404: "NotFound", 400: "BadRequest"}.get(
+            code, "InternalError"
+        ),
+        "code": code,
+    }
+    resp.data = orjson.dumps(body)
+
+
+def build_app(
+    runtime: RuntimeDriver, pods: PodLister, clock: Clock, registry: CollectorRegistry
+) -> Callable[..., Awaitable[None]]:
+    """Build the ASGI application."""
+    app: Any = falcon.asgi.App(middleware=[OnlyApiServer()])
+    app.add_error_handler(falcon.HTTPError, _on_error)
+    app.add_route("/healthz", Healthz())
+    app.add_route("/metrics", Metrics(registry))
+    app.add_route("/pods", Pods(pods))
+    app.add_route("/containerLogs/{namespace}/{pod}/{container}", ContainerLogs(runtime, clock))
+    return app  # type: ignore[no-any-return]

@@ -115,15 +115,14 @@ class PodRequirements:
     topology_spread_constraints: Sequence[Mapping[str, Any]]
     tolerations: tuple[Toleration, ...]
     host_ports: tuple[HostPort, ...]
-    node_name: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PodInfo:
     """A pod on its way to a node, or on one. `obj` is the API object: read it, never change it.
 
-    `filter` and `score` get one pod for all pods of the class and may use `requirements` and `priority` only, unless
-    the plugin has `equivalence_key`.
+    `filter` and `score` get one pod for all pods of the class and may use `requirements` only, unless the plugin has
+    `equivalence_key`.
     """
 
     namespace: str

@@ -1,0 +1,87 @@
+"""The last step of every write: encode, bound, fence, commit. With dryRun the store is only read."""
+
+from typing import Any
+
+import orjson
+
+from windlass.apimachinery.scheme import KindDefinition, Obj
+from windlass.errors import BadRequestError, KeyExistsError, TooLargeError
+from windlass.registry.backend import Backend
+from windlass.registry.fencing import Fence, fenced
+from windlass.registry.options import RequestContext
+from windlass.registry.refusals import already_exists
+
+MAX_OBJECT_BYTES = 1_000_000
+"""Bound of one encoded object: under 1 MiB with room for the store's own bytes about it."""
+
+
+def encode(kind: KindDefinition, obj: Obj) -> bytes:
+    """Encode an object for the store, without resourceVersion. Raises TooLargeError, BadRequestError."""
+    metadata: dict[str, Any] = {key: value for key, value in obj["metadata"].items() if key != "resourceVersion"}
+    plain = {**obj, "metadata": metadata}
+    if kind.to_storage is not None:
+        plain = kind.to_storage(plain)
+    try:
+        encoded = orjson.dumps(plain)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise BadRequestError(f"the object cannot be encoded as JSON: {error}") from error
+    if len(encoded) > MAX_OBJECT_BYTES:
+        raise TooLargeError(
+            f"{kind.kind} is too large: {len(encoded)} bytes when encoded, the limit is {MAX_OBJECT_BYTES}; split it up"
+        )
+    return encoded
+
+
+def with_revision(obj: Obj, revision: int) -> Obj:
+    """Return the object with its resourceVersion, which stands beside the other metadata."""
+    return {**obj, "metadata": {**obj["metadata"], "resourceVersion": str(revision)}}
+
+
+async def commit_create(backend: Backend, context: RequestContext, kind: KindDefinition, obj: Obj) -> Obj:
+    """Commit a new object. Raises AlreadyExistsError."""
+    name = obj["metadata"]["name"]
+    key = kind.key(obj["metadata"].get("namespace"), name)
+    encoded = encode(kind, obj)
+    if context.dry_run:
+        await _check_fence(backend, context)
+        if await backend.store.get(key) is not None:
+            raise already_exists(kind, name)
+        return obj
+    try:
+        revision = await fenced(
+            backend, context.fence, lambda guard: backend.store.create(key, encoded, guard=guard)
+        )
+    except KeyExistsError:
+        raise already_exists(kind, name) from None
+    return with_revision(obj, revision)
+
+
+async def commit_update(
+    backend: Backend, context: RequestContext, kind: KindDefinition, obj: Obj, revision: int
+) -> Obj:
+    """Replace an object that is at `revision`. Raises RevisionMismatchError (a dry run checks it, too)."""
+    key = kind.key(obj["metadata"].get("namespace"), obj["metadata"]["name"])
+    encoded = encode(kind, obj)
+    if context.dry_run:
+        await _check_fence(backend, context)
+        return with_revision(obj, revision)
+    new_revision = await fenced(
+        backend, context.fence, lambda guard: backend.store.update(key, encoded, revision=revision, guard=guard)
+    )
+    return with_revision(obj, new_revision)
+
+
+async def commit_delete(
+    backend: Backend, context: RequestContext, kind: KindDefinition, obj: Obj, revision: int
+) -> None:
+    """Delete an object that is at `revision`. Raises RevisionMismatchError."""
+    key = kind.key(obj["metadata"].get("namespace"), obj["metadata"]["name"])
+    if context.dry_run:
+        await _check_fence(backend, context)
+        return
+    await fenced(backend, context.fence, lambda guard: backend.store.delete(key, revision=revision, guard=guard))
+
+
+async def _check_fence(backend: Backend, context: RequestContext) -> None:
+    if context.fence:
+        await Fence(backend, context.fence).guard()

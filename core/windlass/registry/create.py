@@ -1,0 +1,59 @@
+"""Create: decode, fill, default, admit, validate, commit."""
+
+from windlass.apimachinery.scheme import Obj
+from windlass.errors import AlreadyExistsError, FieldError
+from windlass.registry.admit import Target, admission_request, admit, validate
+from windlass.registry.backend import Backend
+from windlass.registry.commit import commit_create
+from windlass.registry.decoding import decode_body, redecode
+from windlass.registry.objectmeta import fill_for_create, generate_name, place, validate_metadata
+from windlass.registry.options import Body, RequestContext, Written
+from windlass.registry.refusals import invalid
+
+MAX_GENERATED_NAMES = 8
+
+
+async def create(backend: Backend, context: RequestContext, target: Target, body: Body) -> Written:
+    """Create one object. `target.name` is '' unless the path names the object (update that creates)."""
+    obj, errors = decode_body(target.kind, body, context)
+    place(target.kind, obj, target.namespace, target.name)
+    generated = "" if obj["metadata"].get("name") else obj["metadata"].get("generateName", "")
+    fill_for_create(target.kind, obj, backend.clock)
+    if target.kind.namespaced and backend.reader.get("namespaces", "", target.namespace) is None:
+        # The namespace may be so new that this process has not heard of it.
+        await backend.cache.read_barrier(backend.barrier_timeout_seconds)
+    obj = _prepare(backend, context, target, obj, errors)
+    for _ in range(MAX_GENERATED_NAMES - 1 if generated else 0):
+        try:
+            return Written(await commit_create(backend, context, target.kind, obj), created=True)
+        except AlreadyExistsError:
+            obj["metadata"]["name"] = generate_name(generated)
+    return Written(await commit_create(backend, context, target.kind, obj), created=True)
+
+
+def _prepare(
+    backend: Backend, context: RequestContext, target: Target, obj: Obj, errors: list[FieldError]
+) -> Obj:
+    """Default, admit and validate; return the object to commit. Raises InvalidError listing everything wrong."""
+    kind, strategy = target.kind, target.kind.strategy
+    name = obj["metadata"].get("name", "")
+    strategy.prepare_for_create(obj)
+    if errors:
+        # Strategies and plugins may rely on what the schema promises.
+        raise invalid(kind, name, [*validate_metadata(obj), *errors])
+    strategy.default(obj)
+    located = Target(kind, target.namespace, name)
+    request = admission_request(backend, context, located, obj=obj, old=None)
+    if admit(backend, request):
+        obj, errors = redecode(kind, obj)
+        if not errors:
+            strategy.default(obj)
+        request.obj = obj
+    causes = [*validate_metadata(obj), *errors]
+    if not errors:
+        causes += strategy.validate(obj)
+    if causes:
+        raise invalid(kind, name, causes)
+    context.warnings += strategy.warnings(obj)
+    validate(backend, request)
+    return obj

@@ -1,0 +1,59 @@
+"""Fenced writes: a leader's write commits only while its Lease says that it leads.
+
+The check and the commit are one store transaction: the commit is guarded by the Lease's revision. A renewal moves the
+revision without changing the leader, so a failed guard is looked at again before the write is refused.
+"""
+
+from collections.abc import Awaitable, Callable
+
+import orjson
+
+from windlass.errors import BadRequestError, ConflictError, GuardError
+from windlass.registry.backend import Backend
+from windlass.store.interface import Guard
+
+LEASES_PREFIX = "coordination.k8s.io/leases/"
+MAX_RENEWALS_MET = 5
+
+
+def _refuse(why: str) -> ConflictError:
+    return ConflictError(f"the write is fenced off: {why}; stop leading and elect anew")
+
+
+class Fence:
+    """One leader's claim, parsed from the Windlass-Fence header."""
+
+    def __init__(self, backend: Backend, header: str) -> None:
+        namespace, _, rest = header.partition("/")
+        name, _, rest = rest.partition("/")
+        self._holder, _, transitions = rest.rpartition("/")
+        if not (namespace and name and self._holder and transitions.isdecimal() and transitions.isascii()):
+            raise BadRequestError("Windlass-Fence must be lease-namespace/lease-name/holderIdentity/leaseTransitions")
+        self._transitions = int(transitions)
+        self._key = f"{LEASES_PREFIX}{namespace}/{name}"
+        self._store = backend.store
+
+    async def guard(self) -> Guard:
+        """Return the guard for one commit. Raises ConflictError when the Lease names another leader or term."""
+        stored = await self._store.get(self._key)
+        if stored is None:
+            raise _refuse("the Lease does not exist")
+        spec = orjson.loads(stored.value).get("spec", {})
+        if spec.get("holderIdentity") != self._holder:
+            raise _refuse(f"the Lease is held by {spec.get('holderIdentity') or 'nobody'}")
+        if int(spec.get("leaseTransitions") or 0) != self._transitions:
+            raise _refuse(f"the Lease is in term {spec.get('leaseTransitions')}")
+        return Guard(self._key, stored.revision)
+
+
+async def fenced(backend: Backend, header: str, commit: Callable[[Guard | None], Awaitable[int]]) -> int:
+    """Run a commit under the fence of `header` ('' for none). Raises ConflictError when the leader has changed."""
+    if not header:
+        return await commit(None)
+    fence = Fence(backend, header)
+    for _ in range(MAX_RENEWALS_MET):
+        try:
+            return await commit(await fence.guard())
+        except GuardError:
+            continue
+    raise _refuse("the Lease keeps changing")

@@ -1,0 +1,83 @@
+"""The `scale` subresource: an autoscaling/v1 Scale as a view of two fields of an object."""
+
+from typing import Any
+
+from windlass.apimachinery.scheme import KindDefinition, Obj
+from windlass.apimachinery.selectors import format_label_selector
+from windlass.apis.autoscaling.v1 import ScaleSchema
+from windlass.errors import FieldError, MethodNotAllowedError
+from windlass.registry.admit import Target
+from windlass.registry.backend import Backend
+from windlass.registry.decoding import decode_plain
+from windlass.registry.options import Body, Patch, RequestContext, Written
+from windlass.registry.patching import apply_patch, check_patch_type
+from windlass.registry.refusals import invalid
+from windlass.registry.update import modify
+
+MAX_REPLICAS = 2**31 - 1
+
+
+def _paths(kind: KindDefinition) -> Any:
+    paths = getattr(kind.strategy, "scale", None)
+    if paths is None:
+        raise MethodNotAllowedError(f"{kind.resource.qualified} cannot be scaled")
+    return paths
+
+
+def _value(obj: Obj, path: str) -> Any:
+    value: Any = obj
+    for part in path.strip(".").split("."):
+        value = value.get(part) if isinstance(value, dict) else None
+    return value
+
+
+def scale_of(kind: KindDefinition, obj: Obj) -> Obj:
+    """Return the Scale that an object shows."""
+    paths, metadata = _paths(kind), obj["metadata"]
+    kept = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
+    return {
+        "kind": "Scale",
+        "apiVersion": "autoscaling/v1",
+        "metadata": {key: metadata[key] for key in kept if key in metadata},
+        "spec": {"replicas": _value(obj, paths.spec_replicas) or 0},
+        "status": {
+            "replicas": _value(obj, paths.status_replicas) or 0,
+            "selector": format_label_selector(_value(obj, paths.selector)),
+        },
+    }
+
+
+async def update_scale(backend: Backend, context: RequestContext, target: Target, body: Body) -> Written:
+    """Set the replicas from a Scale."""
+    proposed = decode_plain(ScaleSchema, body.value, "Scale")
+    return await modify(backend, context, target, lambda old: (_scaled(target, old, proposed), []))
+
+
+async def patch_scale(backend: Backend, context: RequestContext, target: Target, patch: Patch) -> Written:
+    """Patch the Scale that an object shows."""
+    check_patch_type(patch.media_type)
+
+    def transform(old: Obj) -> tuple[Obj, list[FieldError]]:
+        patched = apply_patch(ScaleSchema, scale_of(target.kind, old), patch)
+        return _scaled(target, old, decode_plain(ScaleSchema, patched, "Scale")), []
+
+    return await modify(backend, context, target, transform)
+
+
+def _scaled(target: Target, old: Obj, scale: Obj) -> Obj:
+    replicas = (scale.get("spec") or {}).get("replicas", 0)
+    if not 0 <= replicas <= MAX_REPLICAS:
+        raise invalid(target.kind, target.name, [
+            FieldError("spec.replicas", f"Invalid value: {replicas}: must be greater than or equal to 0")
+        ])
+    metadata = scale.get("metadata") or {}
+    said = {key: metadata[key] for key in ("resourceVersion", "uid") if metadata.get(key)}
+    new = {**old, "metadata": {**old["metadata"], **said}}
+    holder: Obj = new
+    *parents, last = _paths(target.kind).spec_replicas.strip(".").split(".")
+    for part in parents:
+        inner = dict(holder.get(part) or {})
+        holder[part] = inner
+        holder = inner
+    holder[last] = replicas
+    return new

@@ -1,0 +1,115 @@
+"""Update and patch: a transformation of the current object, admitted, validated and committed if it is still current."""
+
+import copy
+from collections.abc import Callable
+
+from windlass.apimachinery.scheme import KindDefinition, Obj
+from windlass.errors import FieldError
+from windlass.registry.admit import Target, admission_request, admit, validate
+from windlass.registry.backend import Backend
+from windlass.registry.commit import commit_delete, commit_update
+from windlass.registry.create import create
+from windlass.registry.current import Current, StaleError, attempt, load
+from windlass.registry.decoding import decode_body, redecode
+from windlass.registry.namespaces import holds_content
+from windlass.registry.objectmeta import carry_over, place, validate_metadata_update
+from windlass.registry.options import Body, RequestContext, Written
+from windlass.registry.refusals import conflict, invalid
+
+Transform = Callable[[Obj], tuple[Obj, list[FieldError]]]
+"""From a private copy of the current object to the proposed one, with what its fields have wrong. May run again."""
+
+
+async def update(backend: Backend, context: RequestContext, target: Target, body: Body) -> Written:
+    """Replace an object, or its status; create a missing one where the kind allows it."""
+    proposed, errors = decode_body(target.kind, body, context)
+    place(target.kind, proposed, target.namespace, target.name)
+    creates = target.kind.strategy.allow_create_on_update and not target.subresource
+    if creates and await load(backend, target, fresh=False) is None:
+        return await create(backend, context, target, body)
+    return await modify(backend, context, target, lambda _old: (copy.deepcopy(proposed), list(errors)))
+
+
+async def modify(backend: Backend, context: RequestContext, target: Target, transform: Transform) -> Written:
+    """Apply a transformation to the newest object. A resourceVersion in its result must be the current one (409)."""
+
+    async def step(current: Current) -> Written:
+        new, errors = transform(copy.deepcopy(current.obj))
+        version = new["metadata"].get("resourceVersion")
+        if version and version != str(current.revision):
+            raise conflict(target.kind, target.name)
+        new = _prepare(backend, context, target, (new, errors), current.obj)
+        return await _commit(backend, context, target.kind, new, current)
+
+    return await attempt(backend, target, step)
+
+
+def _prepare(
+    backend: Backend, context: RequestContext, target: Target, proposed: tuple[Obj, list[FieldError]], old: Obj
+) -> Obj:
+    """Carry over, default, admit, validate. Raises InvalidError listing everything wrong."""
+    new, errors = proposed
+    kind, strategy = target.kind, target.kind.strategy
+    place(kind, new, target.namespace, target.name)
+    carry_over(kind, new, old)
+    if errors:
+        raise invalid(kind, target.name, errors)
+    if target.subresource == "status":
+        new = _status_only(new, old)
+    elif not target.subresource:
+        strategy.prepare_for_update(new, old)
+    strategy.default(new)
+    request = admission_request(backend, context, target, obj=new, old=old)
+    if admit(backend, request):
+        new, errors = redecode(kind, new)
+        if not errors:
+            strategy.default(new)
+        request.obj = new
+    causes = [*errors, *validate_metadata_update(new, old)]
+    if not errors:
+        causes += [*strategy.validate(new), *strategy.validate_update(new, old)]
+    if causes:
+        raise invalid(kind, target.name, causes)
+    if strategy.has_generation and new.get("spec") != old.get("spec"):
+        new["metadata"]["generation"] = int(old["metadata"].get("generation", 0)) + 1
+    if not target.subresource:
+        context.warnings += strategy.warnings(new)
+    validate(backend, request)
+    return new
+
+
+def _status_only(new: Obj, old: Obj) -> Obj:
+    """Take the status and the annotations from `new`; everything else is not this endpoint's to change."""
+    metadata = dict(old["metadata"])
+    if "annotations" in new["metadata"]:
+        metadata["annotations"] = new["metadata"]["annotations"]
+    merged = {**copy.deepcopy(old), "metadata": metadata}
+    if "status" in new:
+        merged["status"] = new["status"]
+    else:
+        merged.pop("status", None)
+    return merged
+
+
+async def _commit(
+    backend: Backend, context: RequestContext, kind: KindDefinition, new: Obj, current: Current
+) -> Written:
+    if is_ready_to_go(kind, new):
+        await commit_delete(backend, context, kind, new, current.revision)
+        return Written(new, gone=True)
+    if new == current.obj:
+        if not current.fresh:
+            raise StaleError("nothing would change, says the cache")
+        return Written(current.obj)
+    return Written(await commit_update(backend, context, kind, new, current.revision))
+
+
+def is_ready_to_go(kind: KindDefinition, obj: Obj) -> bool:
+    """Whether a deletion waits for nothing more: no grace period, no finalizers, no content."""
+    metadata = obj["metadata"]
+    return (
+        bool(metadata.get("deletionTimestamp"))
+        and not metadata.get("deletionGracePeriodSeconds")
+        and not metadata.get("finalizers")
+        and not holds_content(kind, obj)
+    )

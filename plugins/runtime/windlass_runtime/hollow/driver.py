@@ -99,7 +99,12 @@ class HollowDriver:
         self._address = self._address % 0xFFFD + 1
         ips = () if config.host_network else (f"100.64.{self._address >> 8}.{self._address & 255}",)
         self._sandboxes[sandbox_id] = SandboxStatus(
-            id=sandbox_id, ready=True, created_at=self._now(), labels=dict(config.labels), attempt=config.attempt, ips=ips
+            id=sandbox_id,
+            ready=True,
+            created_at=self._now(),
+            labels=dict(config.labels),
+            attempt=config.attempt,
+            ips=ips,
         )
         self._sandbox_annotations[sandbox_id] = dict(config.annotations)
         self._emit("started", sandbox_id, "")
@@ -144,11 +149,24 @@ class HollowDriver:
         annotations = {**self._sandbox_annotations.get(sandbox_id, {}), **config.annotations}
         await self._act("create_container", annotations)
         status = ContainerStatus(
-            id=container_id, sandbox_id=sandbox_id, name=config.name, attempt=config.attempt, state=ContainerState.CREATED,
-            image=config.image, image_id="sha256:" + _digest(config.image), created_at=self._now(), started_at=0.0,
-            finished_at=0.0, exit_code=0, reason="", message="", labels=dict(config.labels),
+            id=container_id,
+            sandbox_id=sandbox_id,
+            name=config.name,
+            attempt=config.attempt,
+            state=ContainerState.CREATED,
+            image=config.image,
+            image_id="sha256:" + _digest(config.image),
+            created_at=self._now(),
+            started_at=0.0,
+            finished_at=0.0,
+            exit_code=0,
+            reason="",
+            message="",
+            labels=dict(config.labels),
         )
-        self._containers[container_id] = _Container(status, behaviour_of(annotations, self._config.behaviour), annotations)
+        self._containers[container_id] = _Container(
+            status, behaviour_of(annotations, self._config.behaviour), annotations
+        )
         return container_id
 
     async def start_container(self, container_id: str) -> None:
@@ -175,7 +193,10 @@ class HollowDriver:
         if container.status.state not in (ContainerState.RUNNING, ContainerState.CREATED):
             return
         container.status = replace(
-            container.status, state=ContainerState.EXITED, exit_code=exit_code, reason=reason,
+            container.status,
+            state=ContainerState.EXITED,
+            exit_code=exit_code,
+            reason=reason,
             finished_at=container.due or self._now(),
         )
         self._emit("stopped", container.status.sandbox_id, container.status.id)

@@ -43,7 +43,9 @@ class HollowConfig:
 def parse_config(config: Mapping[str, Any]) -> HollowConfig:
     """Read the plugin's configuration section (already validated by its schema)."""
     faults = {
-        str(verb): Fault(str(f.get("reason", "RuntimeError")), str(f.get("message", "told to fail")), int(f.get("times", -1)))
+        str(verb): Fault(
+            str(f.get("reason", "RuntimeError")), str(f.get("message", "told to fail")), int(f.get("times", -1))
+        )
         for verb, f in (config.get("faults") or {}).items()
     }
     return HollowConfig(

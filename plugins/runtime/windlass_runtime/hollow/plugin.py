@@ -21,7 +21,7 @@ class FaultSchema(Schema):
 
 
 class HollowSchema(Schema):
-    """The section `runtime-hollow`."""
+    """The section `windlass-runtime-hollow`."""
 
     delays = fields.Dict(keys=fields.String(), values=fields.Float())
     faults = fields.Dict(keys=fields.String(), values=fields.Nested(FaultSchema))
@@ -42,5 +42,5 @@ def register_runtimes() -> Sequence[DriverRegistration]:
 
 @hookimpl
 def register_config_schema() -> Mapping[str, Any]:
-    """Hand out the schema of the section `runtime-hollow`."""
-    return {"section": "runtime-hollow", "schema": HollowSchema}
+    """Hand out the schema of the section `windlass-runtime-hollow`."""
+    return {"section": "windlass-runtime-hollow", "schema": HollowSchema}

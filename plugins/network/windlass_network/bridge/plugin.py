@@ -1,0 +1,31 @@
+"""Registration of the bridge network."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from marshmallow import Schema, fields, validate
+
+from windlass.plugin.hookspecs import hookimpl
+from windlass.plugin.registration import DriverRegistration
+from windlass_network.bridge.driver import build
+
+windlass_hookspec_versions = (1,)
+
+
+class BridgeSchema(Schema):
+    """The section `windlass-network-bridge`."""
+
+    bridge = fields.String(validate=validate.Regexp(r"^[a-z][a-z0-9]{0,14}$"))
+    mtu = fields.Integer(validate=validate.Range(min=576, max=65535))
+
+
+@hookimpl
+def register_network_drivers() -> Sequence[DriverRegistration]:
+    """Hand out the bridge network."""
+    return [DriverRegistration("bridge", build, "one bridge per node, a veth pair per pod")]
+
+
+@hookimpl
+def register_config_schema() -> Mapping[str, Any]:
+    """Hand out the schema of the plugin's section."""
+    return {"section": "windlass-network-bridge", "schema": BridgeSchema}

@@ -14,7 +14,8 @@ from collections import OrderedDict
 
 import numpy as np
 
-from windlass.plugin.interfaces.scheduler import Code, Counts, PluginStatus, PodInfo, PodRequirements, Scores
+from windlass.plugin.interfaces.arrays import Counts, Scores
+from windlass.plugin.interfaces.scheduler import Code, PluginStatus, PodInfo, PodRequirements
 from windlass.scheduler.columns import NodeTable
 from windlass.scheduler.diagnosis import Diagnosis
 from windlass.scheduler.framework import Framework

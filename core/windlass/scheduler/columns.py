@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from windlass.plugin.interfaces.scheduler import Counts, Mask, NodeInfo, PodInfo, PodRequirements, Taint
+from windlass.plugin.interfaces.arrays import Counts, Mask
+from windlass.plugin.interfaces.scheduler import NodeInfo, PodInfo, PodRequirements, Taint
 from windlass.scheduler.labels import LabelColumns
 from windlass.scheduler.placements import Placements, grown
 from windlass.scheduler.podinfo import CPU, MEMORY, resource_amount

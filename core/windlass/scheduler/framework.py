@@ -13,17 +13,16 @@ import numpy as np
 
 from windlass.errors import PluginError
 from windlass.logs import get_logger
+from windlass.plugin.interfaces.arrays import Mask, Scores
 from windlass.plugin.interfaces.scheduler import (
     SUCCESS,
     Code,
-    Mask,
     PluginStatus,
     PodInfo,
     PostFilterResult,
     Preview,
     Rejection,
     SchedulerPluginRegistration,
-    Scores,
 )
 from windlass.scheduler.diagnosis import Diagnosis
 from windlass.scheduler.metrics import PLUGIN_FAILURES

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
-from windlass.plugin.interfaces.scheduler import Counts, Mask, Scores
+from windlass.plugin.interfaces.arrays import Counts, Mask, Scores
 
 
 def _number(text: str) -> float:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from windlass.plugin.interfaces.scheduler import Counts, HostPort, Mask, PodInfo, PodRequirements
+from windlass.plugin.interfaces.arrays import Counts, Mask
+from windlass.plugin.interfaces.scheduler import HostPort, PodInfo, PodRequirements
 
 if TYPE_CHECKING:
     import numpy.typing as npt

@@ -37,13 +37,14 @@ async def report_condition(
 ) -> None:
     """Write PodScheduled=False. A pod that has gone is left alone; other failures are logged: the next attempt reports."""
     condition = current_condition(pod.obj)
-    changed = condition.get("status") != "False"
+    now = rfc3339(clock.now())
+    since = condition.get("lastTransitionTime", now) if condition.get("status") == "False" else now
     written: dict[str, Any] = {
         "type": "PodScheduled",
         "status": "False",
         "reason": reason,
         "message": message,
-        "lastTransitionTime": rfc3339(clock.now()) if changed else condition.get("lastTransitionTime", rfc3339(clock.now())),
+        "lastTransitionTime": since,
     }
     status: dict[str, Any] = {"conditions": [written]}
     if nominated_node_name:

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from windlass.logs import get_logger
-from windlass.plugin.interfaces.scheduler import Counts, PodInfo
+from windlass.plugin.interfaces.arrays import Counts
+from windlass.plugin.interfaces.scheduler import PodInfo
 from windlass.scheduler.columns import NodeTable
 from windlass.scheduler.podinfo import PodParser, is_finished
 from windlass.scheduler.queue import Place, QueuedPod, SchedulingQueue
@@ -126,7 +127,7 @@ class ClusterTracker:
             self._enqueue(pod)
 
     def _drop_waiting(self, obj: Mapping[str, Any], *, gone: bool) -> None:
-        """Stop scheduling a pod that ended or is being deleted; one that a bind may yet put on a node keeps its place."""
+        """Stop scheduling a pod that ended or is being deleted; a bind in flight may yet put the latter on its node."""
         metadata = obj["metadata"]
         uid = metadata.get("uid") or f"{metadata.get('namespace', '')}/{metadata['name']}"
         self._queue.delete(uid)

@@ -5,21 +5,14 @@ from dataclasses import replace
 
 import numpy as np
 
-from windlass.plugin.interfaces.scheduler import (
-    Counts,
-    HostPort,
-    Mask,
-    NodeInfo,
-    PodRequirements,
-    Scores,
-    Taint,
-)
+from windlass.plugin.interfaces.arrays import Counts, Mask, Scores
+from windlass.plugin.interfaces.scheduler import HostPort, NodeInfo, PodRequirements, Taint
 from windlass.scheduler.columns import NodeTable
 from windlass.scheduler.podinfo import CPU
 
 
 class TableView:
-    """Implements `NodeColumns`. `rows` None: all. `ahead`: pods of `requirements` per row to imagine beside the real ones."""
+    """Implements `NodeColumns` over `rows` (None: all), imagining `ahead` more pods of the class per row."""
 
     def __init__(
         self, table: NodeTable, requirements: PodRequirements, rows: Counts | None = None, ahead: Counts | None = None

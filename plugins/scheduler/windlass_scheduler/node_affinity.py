@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from windlass.plugin.interfaces.scheduler import MAX_SCORE, Mask, NodeColumns, PodInfo, Rejection, Scores
+from windlass.plugin.interfaces.arrays import Mask, Scores
+from windlass.plugin.interfaces.scheduler import MAX_SCORE, NodeColumns, PodInfo, Rejection
 
 REASON = "node(s) didn't match Pod's node affinity/selector"
 

@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from windlass.plugin.interfaces.scheduler import MAX_SCORE, NodeColumns, PodInfo, Rejection, Scores
+from windlass.plugin.interfaces.arrays import Scores
+from windlass.plugin.interfaces.scheduler import MAX_SCORE, NodeColumns, PodInfo, Rejection
 
 CPU, MEMORY = "cpu", "memory"
 

@@ -1,6 +1,7 @@
 """Spreads the pods of one controller."""
 
-from windlass.plugin.interfaces.scheduler import MAX_SCORE, NodeColumns, PodInfo, Scores
+from windlass.plugin.interfaces.arrays import Scores
+from windlass.plugin.interfaces.scheduler import MAX_SCORE, NodeColumns, PodInfo
 
 
 class SelectorSpread:

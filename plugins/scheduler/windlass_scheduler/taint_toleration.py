@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from windlass.plugin.interfaces.scheduler import MAX_SCORE, NodeColumns, PodInfo, Rejection, Scores, Taint, Toleration
+from windlass.plugin.interfaces.arrays import Scores
+from windlass.plugin.interfaces.scheduler import MAX_SCORE, NodeColumns, PodInfo, Rejection, Taint, Toleration
 
 _HARD = frozenset({"NoSchedule", "NoExecute"})
 
@@ -19,7 +20,7 @@ def _first_untolerated(taints: Sequence[Taint], tolerations: Sequence[Toleration
 
 
 class TaintToleration:
-    """Filter: NoSchedule and NoExecute taints. Score: 100 without untolerated PreferNoSchedule taints, 50 with one, ..."""
+    """Filter: NoSchedule and NoExecute taints. Score: 100 with no untolerated PreferNoSchedule taint, 50 with one, ..."""
 
     def filter(self, pod: PodInfo, nodes: NodeColumns) -> Sequence[Rejection]:
         """See `FilterPlugin`. One reason per taint: the node's first that is not tolerated."""

@@ -5,7 +5,8 @@ from typing import TypeAlias
 
 import numpy as np
 
-from windlass.plugin.interfaces.scheduler import MAX_SCORE, Mask, NodeColumns, NodeInfo, PodInfo, Rejection, Scores
+from windlass.plugin.interfaces.arrays import Mask, Scores
+from windlass.plugin.interfaces.scheduler import MAX_SCORE, NodeColumns, NodeInfo, PodInfo, Rejection
 
 NodeFilter: TypeAlias = Callable[[PodInfo, NodeInfo], str | None]
 NodeScore: TypeAlias = Callable[[PodInfo, NodeInfo], float]

@@ -10,21 +10,19 @@ only rows that changed are asked again, some of them ahead of time (`NodeColumns
 with more pods of the batch). A plugin whose answer for one node depends on other nodes says `row_local = False`; pods
 that it does not answer SKIP for in `pre_filter` are then evaluated in full after each placement.
 
-NumPy is imported by implementations only: a process that does not schedule does not pay for it.
+NumPy is imported by implementations only (array types are in `windlass.plugin.interfaces.arrays`): a process that
+does not schedule does not pay for it.
 """
+
+from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
-
-Mask: TypeAlias = "npt.NDArray[np.bool_]"
-Counts: TypeAlias = "npt.NDArray[np.int64]"
-Scores: TypeAlias = "npt.NDArray[np.float64]"
+    from windlass.plugin.interfaces.arrays import Counts, Mask, Scores
 
 MAX_SCORE = 100.0
 
@@ -298,7 +296,7 @@ class FilterPlugin(Protocol):
 class PostFilterPlugin(Protocol):
     """`post_filter`: no node fits; can something be done?"""
 
-    def post_filter(self, pod: PodInfo, cluster: "Preview") -> "PostFilterResult | None":
+    def post_filter(self, pod: PodInfo, cluster: Preview) -> PostFilterResult | None:
         """Return what to do, or None. Runs in order until one returns something with a node."""
         ...
 
@@ -335,7 +333,7 @@ class PostFilterResult:
 class ScorePlugin(Protocol):
     """`score`: how good each node is, 0 to 100, higher is better; multiplied by the plugin's weight."""
 
-    def score(self, pod: PodInfo, nodes: NodeColumns) -> "Scores | None":
+    def score(self, pod: PodInfo, nodes: NodeColumns) -> Scores | None:
         """Return one float per row; None when all are equal."""
         ...
 

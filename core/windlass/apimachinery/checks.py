@@ -1,93 +1,120 @@
-"""Checks that schema declarations put on single fields: each takes a value and its path and returns what is wrong."""
+"""Checks for schema declarations: `Str("...", checks=(checks.dns_label,))`.
 
-import ipaddress
-import json
-from collections.abc import Callable, Sequence
+Each takes a value and its path and returns what is wrong, in Kubernetes' words. The values have the right JSON type
+already. Empty strings pass, as an absent field does; demand presence with `required=True, min_length=1`.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from windlass.apimachinery import names
-from windlass.apimachinery.schema import FieldCheck
+from windlass.apimachinery import field_errors, names
 from windlass.errors import FieldError
 
+FieldCheck = Callable[[Any, str], Sequence[FieldError]]
 
-def invalid(path: str, value: Any, message: str) -> FieldError:
-    """Return the error for a bad value, worded as Kubernetes does."""
-    shown = json.dumps(value, ensure_ascii=False) if isinstance(value, str | int | float | bool) else json.dumps(value)
-    return FieldError(path, f"Invalid value: {shown}: {message}")
+TOTAL_ANNOTATIONS_MAX = 256 * 1024
 
 
-def required(path: str, message: str = "") -> FieldError:
-    """Return the error for a missing value."""
-    return FieldError(path, f"Required value: {message}" if message else "Required value", "FieldValueRequired")
-
-
-def forbidden(path: str, message: str) -> FieldError:
-    """Return the error for a field that may not be set or changed."""
-    return FieldError(path, f"Forbidden: {message}", "FieldValueForbidden")
-
-
-def duplicate(path: str, value: Any) -> FieldError:
-    """Return the error for a value that stands twice."""
-    return FieldError(path, f"Duplicate value: {json.dumps(value)}", "FieldValueDuplicate")
-
-
-def not_supported(path: str, value: Any, supported: Sequence[str]) -> FieldError:
-    """Return the error for a value outside a closed set."""
-    listed = ", ".join(json.dumps(item) for item in supported)
-    return FieldError(path, f"Unsupported value: {json.dumps(value)}: supported values: {listed}", "FieldValueNotSupported")
-
-
-def _of(rule: Callable[[str], list[str]]) -> FieldCheck:
+def _text_check(rule: Callable[[str], list[str]], doc: str) -> FieldCheck:
     def check(value: Any, path: str) -> Sequence[FieldError]:
-        return [invalid(path, value, message) for message in rule(value)] if isinstance(value, str) and value else ()
+        if not value:
+            return ()
+        return [field_errors.invalid(path, value, message) for message in rule(value)]
+
+    check.__doc__ = doc
+    return check
+
+
+dns_label = _text_check(names.is_dns1123_label, "Check a DNS-1123 label.")
+dns_subdomain = _text_check(names.is_dns1123_subdomain, "Check a DNS-1123 subdomain.")
+wildcard_dns_subdomain = _text_check(names.is_wildcard_dns1123_subdomain, "Check `*.` and a DNS-1123 subdomain.")
+dns1035_label = _text_check(names.is_dns1035_label, "Check a DNS-1035 label.")
+qualified_name = _text_check(names.is_qualified_name, "Check a qualified name: a label key, a finalizer, a resource.")
+label_value = _text_check(names.is_label_value, "Check a label value.")
+env_var_name = _text_check(names.is_env_var_name, "Check the name of an environment variable.")
+config_map_key = _text_check(names.is_config_map_key, "Check a key of a ConfigMap or Secret.")
+c_identifier = _text_check(names.is_c_identifier, "Check a C identifier.")
+port_name = _text_check(names.is_port_name, "Check a port's name.")
+path_segment = _text_check(names.is_path_segment, "Check that a name fits into one segment of a URL path.")
+ip_address = _text_check(names.is_ip_address, "Check an IP address.")
+cidr = _text_check(names.is_cidr, "Check an address with prefix length.")
+label_key = qualified_name
+
+
+def port_number(value: Any, path: str) -> Sequence[FieldError]:
+    """Check a port's number."""
+    return [field_errors.invalid(path, value, message) for message in names.is_port_number(value)]
+
+
+def port_number_or_name(value: Any, path: str) -> Sequence[FieldError]:
+    """Check an IntOrString that names a port."""
+    return port_number(value, path) if isinstance(value, int) else port_name(value, path)
+
+
+def non_negative(value: Any, path: str) -> Sequence[FieldError]:
+    """Check that a number is not below zero."""
+    return [field_errors.invalid(path, value, "must be greater than or equal to 0")] if value < 0 else ()
+
+
+def positive(value: Any, path: str) -> Sequence[FieldError]:
+    """Check that a number is above zero."""
+    return [field_errors.invalid(path, value, "must be greater than 0")] if value <= 0 else ()
+
+
+def in_range(minimum: int, maximum: int) -> FieldCheck:
+    """Return a check that a number lies between two bounds, both included."""
+
+    def check(value: Any, path: str) -> Sequence[FieldError]:
+        if minimum <= value <= maximum:
+            return ()
+        return [field_errors.invalid(path, value, f"must be between {minimum} and {maximum}, inclusive")]
 
     return check
 
 
-dns_label: FieldCheck = _of(names.is_dns1123_label)
-dns_subdomain: FieldCheck = _of(names.is_dns1123_subdomain)
-dns1035_label: FieldCheck = _of(names.is_dns1035_label)
-qualified_name: FieldCheck = _of(names.is_qualified_name)
-label_value: FieldCheck = _of(names.is_label_value)
-env_var_name: FieldCheck = _of(names.is_env_var_name)
-config_key: FieldCheck = _of(names.is_config_key)
-port_name: FieldCheck = _of(names.is_port_name)
+def max_bytes(limit: int) -> FieldCheck:
+    """Return a check that a text has at most `limit` bytes in UTF-8."""
+
+    def check(value: Any, path: str) -> Sequence[FieldError]:
+        return [field_errors.too_long(path, limit)] if len(value.encode("utf-8", "surrogatepass")) > limit else ()
+
+    return check
 
 
-def _ip_messages(value: str) -> list[str]:
-    try:
-        ipaddress.ip_address(value)
-    except ValueError:
-        return ["must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"]
-    return []
+def absolute_path(value: Any, path: str) -> Sequence[FieldError]:
+    """Check that a path starts at the root."""
+    if not value or value.startswith("/"):
+        return ()
+    return [field_errors.invalid(path, value, "must be an absolute path")]
 
 
-def _cidr_messages(value: str) -> list[str]:
-    try:
-        ipaddress.ip_network(value, strict=False)
-    except ValueError:
-        return ["must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)"]
-    return []
-
-
-def _absolute_messages(value: str) -> list[str]:
-    return [] if value.startswith("/") else ["must be an absolute path"]
-
-
-ip_address: FieldCheck = _of(_ip_messages)
-cidr: FieldCheck = _of(_cidr_messages)
-absolute_path: FieldCheck = _of(_absolute_messages)
-
-
-def port(value: Any, path: str) -> Sequence[FieldError]:
-    """Check a port number."""
-    if isinstance(value, int) and not 1 <= value <= 65535:
-        return [invalid(path, value, "must be between 1 and 65535, inclusive")]
+def no_backsteps(value: Any, path: str) -> Sequence[FieldError]:
+    """Check that a path has no `..` element."""
+    if ".." in value.split("/"):
+        return [field_errors.invalid(path, value, "must not contain '..'")]
     return ()
 
 
-def non_negative(value: Any, path: str) -> Sequence[FieldError]:
-    """Check a count."""
-    if isinstance(value, int) and value < 0:
-        return [invalid(path, value, "must be greater than or equal to 0")]
-    return ()
+def local_descending_path(value: Any, path: str) -> Sequence[FieldError]:
+    """Check that a path is relative and never steps back."""
+    if value.startswith("/"):
+        return [field_errors.invalid(path, value, "must be a relative path")]
+    return no_backsteps(value, path)
+
+
+def labels(value: Mapping[str, str], path: str) -> Sequence[FieldError]:
+    """Check all keys and values of a label map."""
+    found: list[FieldError] = []
+    for key, text in value.items():
+        found += [field_errors.invalid(path, key, message) for message in names.is_qualified_name(key)]
+        found += [field_errors.invalid(path, text, message) for message in names.is_label_value(text)]
+    return found
+
+
+def annotations(value: Mapping[str, str], path: str) -> Sequence[FieldError]:
+    """Check all keys of an annotation map and its total size."""
+    found: list[FieldError] = []
+    for key in value:
+        found += [field_errors.invalid(path, key, message) for message in names.is_qualified_name(key.lower())]
+    total = sum(len(key.encode()) + len(text.encode("utf-8", "surrogatepass")) for key, text in value.items())
+    return [*found, field_errors.too_long(path, TOTAL_ANNOTATIONS_MAX)] if total > TOTAL_ANNOTATIONS_MAX else found

@@ -1,64 +1,96 @@
-"""What every object has in common: identity, owners, conditions."""
+"""Reading and building object metadata: owners, conditions, copies."""
 
-import os
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from windlass.apimachinery.scheme import Obj
+import orjson
 
-SUFFIX_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
+Obj = dict[str, Any]
 
 
 def new_uid() -> str:
-    """Return a fresh random UID (UUID version 4)."""
-    return str(uuid.UUID(bytes=os.urandom(16), version=4))
-
-
-def random_suffix(length: int = 5) -> str:
-    """Return random characters for generated names: no vowels, so no words."""
-    return "".join(SUFFIX_ALPHABET[byte % len(SUFFIX_ALPHABET)] for byte in os.urandom(length))
+    """Return a fresh uid (a random UUID)."""
+    return str(uuid.uuid4())
 
 
 def deep_copy_json(value: Any) -> Any:
-    """Copy plain JSON; several times faster than copy.deepcopy."""
-    if isinstance(value, dict):
-        return {key: deep_copy_json(nested) for key, nested in value.items()}
-    if isinstance(value, list):
-        return [deep_copy_json(nested) for nested in value]
-    return value
+    """Return a copy of a JSON value that shares nothing with it. Fast: two passes in C."""
+    return orjson.loads(orjson.dumps(value))
 
 
-def get_controller_of(obj: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """Return the owner reference with `controller: true`, None when nobody controls the object."""
-    references: Sequence[Mapping[str, Any]] = obj.get("metadata", {}).get("ownerReferences") or ()
-    return next((reference for reference in references if reference.get("controller")), None)
+def name_of(obj: Mapping[str, Any]) -> str:
+    """Return `metadata.name`, empty when absent."""
+    return str((obj.get("metadata") or {}).get("name") or "")
 
 
-def is_controlled_by(obj: Mapping[str, Any], owner_uid: str) -> bool:
-    """Say whether that owner controls the object."""
+def namespace_of(obj: Mapping[str, Any]) -> str:
+    """Return `metadata.namespace`, empty when absent."""
+    return str((obj.get("metadata") or {}).get("namespace") or "")
+
+
+def key_of(obj: Mapping[str, Any]) -> str:
+    """Return `namespace/name`, or just `name` for objects of the whole cluster: the key of work queues."""
+    namespace, name = namespace_of(obj), name_of(obj)
+    return f"{namespace}/{name}" if namespace else name
+
+
+def is_being_deleted(obj: Mapping[str, Any]) -> bool:
+    """Say whether deletion of the object was asked for."""
+    return bool((obj.get("metadata") or {}).get("deletionTimestamp"))
+
+
+def get_controller_of(obj: Mapping[str, Any]) -> Obj | None:
+    """Return the owner reference with `controller: true`, or None."""
+    for reference in (obj.get("metadata") or {}).get("ownerReferences") or ():
+        if reference.get("controller"):
+            return dict(reference)
+    return None
+
+
+def is_controlled_by(obj: Mapping[str, Any], owner: Mapping[str, Any]) -> bool:
+    """Say whether `owner` (by uid) is the controller of the object."""
     reference = get_controller_of(obj)
-    return reference is not None and reference.get("uid") == owner_uid
+    return reference is not None and reference.get("uid") == owner["metadata"]["uid"]
 
 
-def get_condition(obj: Mapping[str, Any], condition_type: str) -> Mapping[str, Any] | None:
-    """Return a condition of `status.conditions` by type."""
-    conditions: Sequence[Mapping[str, Any]] = obj.get("status", {}).get("conditions") or ()
-    return next((condition for condition in conditions if condition.get("type") == condition_type), None)
+def new_controller_ref(owner: Mapping[str, Any]) -> Obj:
+    """Return the owner reference by which `owner` (with apiVersion, kind and uid) controls another object."""
+    return {
+        "apiVersion": owner["apiVersion"],
+        "kind": owner["kind"],
+        "name": owner["metadata"]["name"],
+        "uid": owner["metadata"]["uid"],
+        "controller": True,
+        "blockOwnerDeletion": True,
+    }
 
 
-def set_condition(conditions: list[Obj], condition: Obj, now: str) -> bool:
-    """Put a condition into a list by type; return whether anything changed.
+def find_condition(conditions: Iterable[Mapping[str, Any]] | None, condition_type: str) -> Mapping[str, Any] | None:
+    """Return the condition of that type, or None."""
+    return next((item for item in conditions or () if item.get("type") == condition_type), None)
 
-    `lastTransitionTime` moves only when `status` changes; `now` is RFC 3339.
+
+def is_condition_true(conditions: Iterable[Mapping[str, Any]] | None, condition_type: str) -> bool:
+    """Say whether the condition is there and `True`."""
+    found = find_condition(conditions, condition_type)
+    return found is not None and found.get("status") == "True"
+
+
+def set_condition(conditions: Sequence[Mapping[str, Any]] | None, condition: Mapping[str, Any], now: str) -> list[Obj]:
+    """Return the conditions with one added or replaced, in place of the old one of its type.
+
+    `condition` has at least type and status; `now` (RFC 3339) becomes `lastTransitionTime` unless the status is
+    unchanged. The input is not changed. Equal input gives equal output, so callers may compare before writing.
     """
-    for index, known in enumerate(conditions):
-        if known["type"] != condition["type"]:
-            continue
-        moved = known.get("status") != condition["status"]
-        merged = {**known, **condition}
-        merged["lastTransitionTime"] = now if moved else known.get("lastTransitionTime", now)
-        conditions[index] = merged
-        return merged != known
-    conditions.append({**condition, "lastTransitionTime": now})
-    return True
+    before = find_condition(conditions, condition["type"])
+    changed = before is None or before.get("status") != condition["status"] or not before.get("lastTransitionTime")
+    moment = now if changed or before is None else before["lastTransitionTime"]
+    new = {**(before or {}), **condition, "lastTransitionTime": moment}
+    result = [new if item is before else dict(item) for item in conditions or ()]
+    return result if before is not None else [*result, new]
+
+
+def remove_condition(conditions: Sequence[Mapping[str, Any]] | None, condition_type: str) -> list[Obj]:
+    """Return the conditions without that of the type."""
+    return [dict(item) for item in conditions or () if item.get("type") != condition_type]

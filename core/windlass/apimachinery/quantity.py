@@ -1,104 +1,142 @@
-"""Resource quantities (`500m`, `1Gi`, `2e3`), exactly as Kubernetes reads and prints them.
+"""Resource quantities: `100m`, `1.5Gi`, `2e3`.
 
-Source: the API convention for `resource.Quantity`: a signed decimal number with a binary suffix (Ki..Ei), a decimal one
-(n, u, m, k..E) or an exponent; at most 2**63-1 in size, kept to nano precision, rounded up.
+Follows Kubernetes' `resource.Quantity`: decimal suffixes `n u m k M G T P E`, binary suffixes `Ki` to `Ei`, decimal
+exponents; nothing finer than a nano (rounded away from zero) and nothing beyond 2**63-1 (capped). All arithmetic is on
+integers of nano units, so no precision is lost and no exponent can make a number explode.
 """
 
-import math
 import re
-from decimal import Context, Decimal
+from decimal import Decimal
 from functools import lru_cache
+from typing import NamedTuple
 
-_PATTERN = re.compile(r"([+-]?)([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(Ki|Mi|Gi|Ti|Pi|Ei|[numkMGTPE]|[eE][+-]?[0-9]{1,9})?")
-_BINARY = {suffix: Decimal(1024) ** power for power, suffix in enumerate(("Ki", "Mi", "Gi", "Ti", "Pi", "Ei"), 1)}
+NANO = 10**9
+MAX_VALUE = 2**63 - 1
+MAX_LENGTH = 256
+"""Longest accepted text; Kubernetes has no bound, but no honest quantity comes near it."""
+
+_FORMAT_WRONG = "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
+_SUFFIX_WRONG = "unable to parse quantity's suffix"
+_NUMBER_WRONG = "unable to parse numeric part of quantity"
+
+_PATTERN = re.compile(r"([+-]?)([0-9]*)(?:\.([0-9]*))?([eEinumkKMGTP]*)([-+]?[0-9]*)")
 _DECIMAL = {"n": -9, "u": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
-_SUFFIX_OF = {power: suffix for suffix, power in _DECIMAL.items()}
-_EXACT = Context(prec=60)
-_MAX = Decimal(2**63 - 1)
-_NANO = Decimal("1e-9")
-MAX_LENGTH = 64
-MESSAGE = (
-    "quantities must match the regular expression "
-    r"'^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
-)
+_DECIMAL_NAMES = {exponent: suffix for suffix, exponent in _DECIMAL.items()}
+_BINARY = {"Ki": 10, "Mi": 20, "Gi": 30, "Ti": 40, "Pi": 50, "Ei": 60}
+_BINARY_NAMES = ("", *_BINARY)
+
+
+class QuantityError(ValueError):
+    """A text is no quantity; the message is Kubernetes'."""
+
+
+class _Parsed(NamedTuple):
+    nanos: int
+    format: str  # "decimal", "exponent" or "binary": how the canonical form is written
+
+
+def _scale(text: str, exponent_text: str) -> tuple[str, int]:
+    if text in _BINARY and not exponent_text:
+        return "binary", _BINARY[text]
+    if text in _DECIMAL and not exponent_text:
+        return "decimal", _DECIMAL[text]
+    if text in ("e", "E") and exponent_text.lstrip("+-"):
+        exponent = int(exponent_text)
+        if abs(exponent) >= 2**63:
+            raise QuantityError(_SUFFIX_WRONG)
+        # Beyond these, the value is capped or rounds to a nano anyhow: keep the integers small.
+        return "exponent", max(-2 * MAX_LENGTH, min(exponent, 2 * MAX_LENGTH))
+    raise QuantityError(_SUFFIX_WRONG)
+
+
+@lru_cache(maxsize=16384)
+def _parse(text: str) -> _Parsed:
+    match = _PATTERN.fullmatch(text)
+    if match is None or not text:
+        raise QuantityError(_FORMAT_WRONG)
+    sign, whole, fraction, suffix, exponent_text = match.groups()
+    fraction = fraction or ""
+    if not whole and not fraction:
+        raise QuantityError(_FORMAT_WRONG)
+    if len(text) > MAX_LENGTH:
+        raise QuantityError(_NUMBER_WRONG)
+    number_format, exponent = _scale(suffix, exponent_text)
+    digits = int(whole + fraction)
+    power = 9 - len(fraction)
+    if number_format == "binary":
+        digits <<= exponent
+    else:
+        power += exponent
+    nanos = digits * 10**power if power >= 0 else -(-digits // 10**-power)
+    nanos = min(nanos, MAX_VALUE * NANO)
+    return _Parsed(-nanos if sign == "-" else nanos, number_format)
 
 
 def parse_quantity(text: str) -> Decimal:
-    """Return the exact value, capped at 2**63-1 and rounded up to nanos. Raises ValueError with Kubernetes' message."""
-    return _parse(text)[0]
+    """Return the value of a quantity, exact to a nano. Raises QuantityError (a ValueError)."""
+    return Decimal(_parse(text).nanos).scaleb(-9)
 
 
+def _decimal_form(nanos: int, number_format: str) -> str:
+    if nanos == 0:
+        return "0"
+    exponent = -9
+    while nanos % 1000 == 0 and (exponent < 18 or number_format == "exponent"):
+        nanos //= 1000
+        exponent += 3
+    if number_format == "exponent":
+        return f"{nanos}e{exponent}" if exponent else str(nanos)
+    return f"{nanos}{_DECIMAL_NAMES[exponent]}"
+
+
+@lru_cache(maxsize=16384)
 def canonical(text: str) -> str:
-    """Return the form that Kubernetes prints: `1000m` is `1`, `0.5` is `500m`, `1024Mi` is `1Gi`."""
-    value, sort = _parse(text)
-    if sort == "binary" and abs(value) >= 1024 and value == value.to_integral_value():
-        return _binary_text(int(value))
-    if sort == "exponent":
-        return _decimal_text(value, exponent=True)
-    return _decimal_text(value, exponent=False)
+    """Write a quantity as Kubernetes prints it: `1000m` as `1`, `0.5` as `500m`, `1024Mi` as `1Gi`.
+
+    No fraction digits, the largest possible suffix, the family of suffixes of the input. Raises QuantityError.
+    """
+    nanos, number_format = _parse(text)
+    value, rest = divmod(nanos, NANO)
+    if number_format != "binary" or rest or abs(value) < 1024:
+        return _decimal_form(nanos, number_format)
+    power = 0
+    while value % 1024 == 0 and power < len(_BINARY_NAMES) - 1:
+        value //= 1024
+        power += 1
+    return f"{value}{_BINARY_NAMES[power]}"
+
+
+def _round_up(nanos: int, unit: int) -> int:
+    return -(-nanos // unit) if nanos >= 0 else nanos // unit
 
 
 def cpu_millis(text: str) -> int:
-    """Return thousandths, rounded up (millicores). Raises ValueError."""
-    return math.ceil(parse_quantity(text) * 1000)
+    """Return a quantity in thousandths, rounded away from zero, as CPU is counted. Raises QuantityError."""
+    return _round_up(_parse(text).nanos, NANO // 1000)
 
 
 def int_value(text: str) -> int:
-    """Return whole units, rounded up (bytes, counts). Raises ValueError."""
-    return math.ceil(parse_quantity(text))
+    """Return a quantity in whole units (bytes, pods), rounded away from zero. Raises QuantityError."""
+    return _round_up(_parse(text).nanos, NANO)
 
 
-def format_millis(millis: int) -> str:
-    """Return thousandths as a canonical quantity: 1500 is `1500m`, 2000 is `2`."""
-    return str(millis // 1000) if millis % 1000 == 0 else f"{millis}m"
+def from_decimal(value: Decimal) -> str:
+    """Write a number as a canonical quantity with decimal suffixes (`Decimal("0.5")` as `500m`)."""
+    nanos = int((value * NANO).to_integral_value())
+    return _decimal_form(nanos, "decimal")
 
 
-@lru_cache(maxsize=4096)
-def _parse(text: str) -> tuple[Decimal, str]:
-    match = _PATTERN.fullmatch(text) if len(text) <= MAX_LENGTH else None
-    if match is None:
-        raise ValueError(MESSAGE)
-    sign, digits, suffix = match.groups(default="")
-    number = Decimal(digits)
-    if suffix in _BINARY:
-        value, sort = _EXACT.multiply(number, _BINARY[suffix]), "binary"
-    elif suffix in _DECIMAL:
-        value, sort = number.scaleb(_DECIMAL[suffix], _EXACT), "decimal"
-    else:
-        value, sort = _with_exponent(number, int(suffix[1:])), "exponent"
-    value = min(value, _MAX)
-    if value % _NANO:
-        value = (value / _NANO).to_integral_value(rounding="ROUND_CEILING") * _NANO
-    return (-value if sign == "-" else value), sort
+def add(*texts: str) -> str:
+    """Return the canonical sum, written with the suffix family of the first operand. Raises QuantityError."""
+    parsed = [_parse(text) for text in texts] or [_Parsed(0, "decimal")]
+    total = sum(part.nanos for part in parsed)
+    value, rest = divmod(total, NANO)
+    if parsed[0].format == "binary" and not rest:
+        return canonical(f"{value // 1024}Ki") if value % 1024 == 0 else str(value)
+    return _decimal_form(total, parsed[0].format)
 
 
-def _with_exponent(number: Decimal, exponent: int) -> Decimal:
-    """Scale by a power of ten without ever building a number that is large beyond use."""
-    if not number:
-        return Decimal(0)
-    if number.adjusted() + exponent > 20:
-        return _MAX
-    if number.adjusted() + exponent < -30:
-        return _NANO
-    return number.scaleb(exponent, _EXACT)
-
-
-def _binary_text(value: int) -> str:
-    suffix = ""
-    for candidate in _BINARY:
-        if value % 1024:
-            break
-        value, suffix = value // 1024, candidate
-    return f"{value}{suffix}"
-
-
-def _decimal_text(value: Decimal, *, exponent: bool) -> str:
-    if not value:
-        return "0"
-    power = -9
-    scaled = int(value.scaleb(9, _EXACT))
-    while scaled % 1000 == 0 and power < 18:
-        scaled, power = scaled // 1000, power + 3
-    if exponent:
-        return f"{scaled}e{power}" if power else str(scaled)
-    return f"{scaled}{_SUFFIX_OF[power]}"
+def compare(left: str, right: str) -> int:
+    """Return -1, 0 or 1 as `left` is below, equal to or above `right`. Raises QuantityError."""
+    first, second = _parse(left).nanos, _parse(right).nanos
+    return (first > second) - (first < second)

@@ -1,0 +1,48 @@
+"""Kubernetes' words for what is wrong with a field; each function returns one `FieldError`."""
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from windlass.errors import FieldError
+
+TYPE_INVALID = "FieldValueTypeInvalid"
+"""Reason of values whose JSON type does not fit: the registry answers these with 400, not 422."""
+
+
+def shown(value: Any) -> str:
+    """Return a value as it stands in messages."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return text if len(text) <= 1024 else text[:1024] + "..."
+
+
+def required(path: str, detail: str = "") -> FieldError:
+    """Say that a field must be given."""
+    return FieldError(path, f"Required value: {detail}" if detail else "Required value", "FieldValueRequired")
+
+
+def invalid(path: str, value: Any, detail: str) -> FieldError:
+    """Say that a value breaks a rule."""
+    return FieldError(path, f"Invalid value: {shown(value)}: {detail}", "FieldValueInvalid")
+
+
+def not_supported(path: str, value: Any, supported: Iterable[str]) -> FieldError:
+    """Say that a value is none of those that exist."""
+    choices = ", ".join(f'"{choice}"' for choice in sorted(supported))
+    return FieldError(path, f"Unsupported value: {shown(value)}: supported values: {choices}", "FieldValueNotSupported")
+
+
+def too_long(path: str, limit: int) -> FieldError:
+    """Say that a text is too long."""
+    return FieldError(path, f"Too long: may not be more than {limit} bytes", "FieldValueTooLong")
+
+
+def too_many(path: str, actual: int, limit: int) -> FieldError:
+    """Say that a list has too many items."""
+    noun = "item" if limit == 1 else "items"
+    return FieldError(path, f"Too many: {actual}: must have at most {limit} {noun}", "FieldValueTooMany")
+
+
+def wrong_type(path: str, message: str) -> FieldError:
+    """Say that a value cannot be read as its field's type."""
+    return FieldError(path, message, TYPE_INVALID)

@@ -1,0 +1,332 @@
+"""The whole scheduler against a fake API server, with a fake clock."""
+
+import asyncio
+import copy
+from contextlib import asynccontextmanager
+
+import pytest
+
+from windlass.apis.resources import NODES, PODS
+from windlass.errors import ConflictError, NotFoundError, PluginError, UnavailableError
+from windlass.plugin.interfaces.per_node import per_node_filter, per_node_score
+from windlass.plugin.interfaces.scheduler import Code, PluginStatus, SchedulerPluginRegistration
+from windlass.scheduler.loop import Scheduler
+from windlass.testing.clock import FakeClock
+from windlass_scheduler.registrations import REGISTRATIONS
+
+
+class FakeInformer:
+    def __init__(self):
+        self.objects, self.handlers = {}, []
+
+    async def wait_synced(self):
+        pass
+
+    def list(self, namespace=""):
+        return list(self.objects.values())
+
+    def on_event(self, handler):
+        self.handlers.append(handler)
+
+    def put(self, obj):
+        key = (obj["metadata"].get("namespace", ""), obj["metadata"]["name"])
+        old = self.objects.get(key)
+        self.objects[key] = obj
+        for handler in self.handlers:
+            handler("MODIFIED" if old else "ADDED", old, obj)
+
+    def remove(self, name, namespace=""):
+        old = self.objects.pop((namespace, name))
+        for handler in self.handlers:
+            handler("DELETED", old, None)
+
+
+class FakeCluster:
+    """Client, informers and recorder in one; `refuse` maps a pod's name to errors that its binds meet first."""
+
+    def __init__(self, build):
+        self.build = build
+        self.nodes, self.pods = FakeInformer(), FakeInformer()
+        self.refuse, self.events, self.patches, self.bound = {}, [], [], {}
+        self.busiest = self.busy = 0
+        self.hold = None
+
+    def informer(self, resource):
+        return {NODES: self.nodes, PODS: self.pods}[resource]
+
+    async def bind(self, namespace, pod_name, node_name, uid=""):
+        self.busy += 1
+        self.busiest = max(self.busiest, self.busy)
+        await (self.hold.wait() if self.hold else asyncio.sleep(0))
+        self.busy -= 1
+        if self.refuse.get(pod_name):
+            raise self.refuse[pod_name].pop(0)
+        assert (namespace, pod_name) not in self.bound, "bound twice"
+        pod = copy.deepcopy(self.pods.objects[namespace, pod_name])
+        assert pod["metadata"]["uid"] == uid
+        pod["spec"]["nodeName"] = node_name
+        self.bound[namespace, pod_name] = node_name
+        self.pods.put(pod)
+
+    async def patch(self, resource, name, patch, namespace="", *, patch_type, subresource):
+        assert (resource, patch_type, subresource) == (PODS, "application/strategic-merge-patch+json", "status")
+        if (namespace, name) not in self.pods.objects:
+            raise NotFoundError("gone")
+        self.patches.append((name, patch["status"]["conditions"][0]))
+        pod = copy.deepcopy(self.pods.objects[namespace, name])
+        pod["status"]["conditions"] = patch["status"]["conditions"]
+        self.pods.put(pod)
+
+    def event(self, obj, type_, reason, message):
+        self.events.append((obj["metadata"]["name"], type_, reason, message))
+
+    def pod(self, name, **facts):
+        self.pods.put(self.build.pod(name, **facts))
+
+    def node(self, name, **facts):
+        self.nodes.put(self.build.node(name, **facts))
+
+    def where(self, name):
+        return self.bound.get(("default", name))
+
+
+@pytest.fixture
+def cluster(build):
+    return FakeCluster(build)
+
+
+@asynccontextmanager
+async def running(cluster, registrations=REGISTRATIONS, **config):
+    clock = FakeClock()
+    scheduler = Scheduler(cluster, cluster, cluster, clock=clock, registrations=registrations, config=config)
+    task = asyncio.create_task(scheduler.run())
+    scheduler.clock = clock
+    try:
+        await settle(scheduler)
+        yield scheduler
+        assert not task.done(), "the scheduler ended by itself"
+    finally:
+        task.cancel()
+        results = await asyncio.gather(task, return_exceptions=True)
+    assert isinstance(results[0], asyncio.CancelledError), results
+
+
+async def settle(scheduler, seconds=0.0):
+    await scheduler.clock.advance(seconds)
+    for _ in range(5):
+        await scheduler.clock.settle()
+
+
+async def test_pods_are_bound_and_said_to_be(cluster):
+    cluster.node("n0")
+    cluster.pod("before")
+    async with running(cluster) as scheduler:
+        cluster.pod("after")
+        await settle(scheduler)
+        assert (cluster.where("before"), cluster.where("after")) == ("n0", "n0")
+        assert ("after", "Normal", "Scheduled", "Successfully assigned default/after to n0") in cluster.events
+        assert scheduler.statistics()["active"] == scheduler.statistics()["in_flight"] == 0
+
+
+async def test_a_pending_pod_says_why_once_and_is_bound_when_room_comes(cluster):
+    """C310: condition and event; a deleted pod's room wakes the pod that fits there."""
+    cluster.node("n0", cpu="1")
+    cluster.pod("big", requests={"cpu": "800m"})
+    async with running(cluster) as scheduler:
+        cluster.pod("waits", requests={"cpu": "500m"})
+        await settle(scheduler)
+        message = "0/1 nodes are available: 1 Insufficient cpu."
+        name, condition = cluster.patches[-1]
+        assert (name, condition["status"], condition["reason"], condition["message"]) == ("waits", "False", "Unschedulable", message)
+        await settle(scheduler, 700)  # tried again twice for having waited long: the same message is not repeated
+        assert [event for event in cluster.events if event[0] == "waits"] == [("waits", "Warning", "FailedScheduling", message)]
+        assert len(cluster.patches) == 1
+        cluster.pods.remove("big", "default")
+        await settle(scheduler, 20)
+        assert cluster.where("waits") == "n0"
+
+
+async def test_a_new_node_and_a_changed_one_wake_pods(cluster):
+    async with running(cluster) as scheduler:
+        cluster.pod("p", nodeSelector={"a": "b"})
+        await settle(scheduler)
+        assert cluster.patches[-1][1]["message"] == "no nodes available to schedule pods"
+        cluster.node("n0")
+        await settle(scheduler, 20)
+        assert cluster.where("p") is None
+        cluster.node("n0", labels={"a": "b"})
+        await settle(scheduler, 20)
+        assert cluster.where("p") == "n0"
+
+
+@pytest.mark.parametrize("error", [ConflictError("changed"), UnavailableError("later"), OSError("broken pipe")])
+async def test_a_failed_bind_gives_the_room_back_and_is_tried_again(cluster, error):
+    cluster.node("n0", cpu="1")
+    cluster.refuse["p"] = [error]
+    async with running(cluster) as scheduler:
+        cluster.pod("p", requests={"cpu": "1"})
+        await settle(scheduler)
+        assert cluster.where("p") is None
+        assert scheduler.table.requested[0, 0] == 0
+        await settle(scheduler, 2)
+        assert cluster.where("p") == "n0"
+
+
+async def test_a_deleted_pod_is_dropped_even_while_it_is_being_bound(cluster):
+    cluster.node("n0")
+    cluster.refuse["p"] = [NotFoundError("gone")]
+    cluster.hold = asyncio.Event()
+    async with running(cluster) as scheduler:
+        cluster.pod("p", requests={"cpu": "1"})
+        await settle(scheduler)
+        cluster.pods.remove("p", "default")
+        cluster.hold.set()
+        await settle(scheduler, 30)
+        assert cluster.bound == {}
+        assert scheduler.table.requested[0, 0] == 0
+        assert sum(scheduler.queue.statistics().values()) == 0
+
+
+async def test_a_node_that_vanishes_before_the_bind_sends_the_pod_elsewhere(cluster):
+    """P90: vanished between score and bind."""
+
+    class Slow:
+        def __init__(self):
+            self.go = asyncio.Event()
+
+        async def pre_bind(self, pod, node_name):
+            await self.go.wait()
+            return PluginStatus()
+
+    slow = Slow()
+    cluster.node("n0")
+    registrations = (*REGISTRATIONS, SchedulerPluginRegistration("Slow", lambda _: slow))
+    async with running(cluster, registrations) as scheduler:
+        cluster.pod("p")
+        await settle(scheduler)
+        cluster.nodes.remove("n0")
+        cluster.node("n1")
+        slow.go.set()
+        await settle(scheduler, 2)
+        assert cluster.where("p") == "n1"
+        assert list(scheduler.table.rows) == ["n1"]
+
+
+async def test_many_pods_few_vanishing_nodes(cluster):
+    """P90: 1,000 pods, 10 nodes of which 5 go: never above allocatable, never bound twice, every pending pod has a reason."""
+    for index in range(10):
+        cluster.node(f"n{index}", pods="110", cpu="8")
+    async with running(cluster) as scheduler:
+        for index in range(1000):
+            cluster.pod(f"p{index}", requests={"cpu": "100m"})
+            if index % 200 == 100:
+                cluster.nodes.remove(f"n{index // 200}")
+                await scheduler.clock.settle()
+        await settle(scheduler, 30)
+        await settle(scheduler)
+        counts = {name: list(cluster.bound.values()).count(name) for name in set(cluster.bound.values())}
+        assert max(counts.values()) <= 80
+        assert all(counts[f"n{index}"] == 80 for index in range(5, 10))
+        waiting = {name for _, name in cluster.pods.objects} - {name for _, name in cluster.bound}
+        assert waiting
+        reasons = {name: condition["message"] for name, condition in cluster.patches}
+        assert {reasons[name].split(": ")[1] for name in waiting} <= {f"{count} Insufficient cpu." for count in range(5, 11)}
+        assert cluster.busiest <= 64
+
+
+async def test_gates_other_schedulers_and_finished_pods(cluster):
+    cluster.node("n0", cpu="1")
+    async with running(cluster) as scheduler:
+        cluster.pod("gated", schedulingGates=[{"name": "wait"}])
+        cluster.pod("other", schedulerName="mine")
+        cluster.pod("deleted", metadata={"deletionTimestamp": "2026-01-01T00:00:00Z"})
+        finished = cluster.build.pod("finished", requests={"cpu": "1"}, node_name="n0")
+        finished["status"]["phase"] = "Succeeded"
+        cluster.pods.put(finished)
+        cluster.pod("p", requests={"cpu": "1"})
+        await settle(scheduler)
+        assert cluster.bound == {("default", "p"): "n0"}
+        assert [(name, condition["reason"]) for name, condition in cluster.patches] == [("gated", "SchedulingGated")]
+        cluster.pod("gated")
+        await settle(scheduler)
+        assert cluster.where("gated") == "n0"
+
+
+@pytest.mark.parametrize("point", ["filter", "score", "reserve", "pre_bind", "bind", "permit", "pre_filter"])
+async def test_a_plugin_that_fails_fails_that_pod_only(cluster, point):
+    """P84: raising in any extension point is named in the pod's condition; others go on; it is tried again."""
+
+    class Bad:
+        broken = True
+
+        def answer(self, pod, default):
+            if pod.name == "bad" and self.broken:
+                raise SystemExit("boom")
+            return default
+
+        def equivalence_key(self, pod):
+            return str(pod["metadata"]["name"] == "bad")
+
+    bad = Bad()
+    default = {"filter": (), "score": None, "bind": PluginStatus(Code.SKIP)}.get(point, PluginStatus())
+    if point in {"permit", "pre_bind", "bind"}:
+
+        async def call(pod, _):
+            return bad.answer(pod, default)
+    else:
+
+        def call(pod, _):
+            return bad.answer(pod, default)
+
+    setattr(bad, point, call)
+    cluster.node("n0")
+    registrations = (*REGISTRATIONS, SchedulerPluginRegistration("Bad", lambda _: bad))
+    async with running(cluster, registrations) as scheduler:
+        cluster.pod("good")
+        cluster.pod("bad")
+        await settle(scheduler)
+        assert cluster.bound == {("default", "good"): "n0"}
+        [(name, condition)] = cluster.patches
+        assert (name, condition["reason"]) == ("bad", "SchedulerError")
+        assert "'Bad'" in condition["message"]
+        assert point in condition["message"]
+        assert scheduler.table.pod_counts[0] == 1
+        bad.broken = False
+        await settle(scheduler, 11)
+        assert cluster.where("bad") == "n0"
+
+
+async def test_functions_of_one_node_as_plugins(cluster):
+    """A third party's filter and score, without columns."""
+    registrations = (
+        *REGISTRATIONS,
+        SchedulerPluginRegistration("Even", lambda _: per_node_filter(lambda _, node: None if node.name in {"n2", "n4"} else "node(s) are odd")),
+        SchedulerPluginRegistration("Last", lambda _: per_node_score(lambda _, node: float(node.name[1:])), weight=1000.0),
+    )
+    for index in range(5):
+        cluster.node(f"n{index}", pods="2")
+    async with running(cluster, registrations) as scheduler:
+        for index in range(5):
+            cluster.pod(f"p{index}")
+        await settle(scheduler)
+        assert [cluster.where(f"p{index}") for index in range(4)] == ["n4", "n4", "n2", "n2"]
+        assert cluster.patches[-1][1]["message"] == "0/5 nodes are available: 2 Too many pods, 3 node(s) are odd."
+
+
+def test_plugins_that_do_not_fit_together_are_errors(cluster):
+    """P85: doubled names and configuration for nobody are refused at start, both named."""
+    for registrations, config, names in (
+        ((*REGISTRATIONS, SchedulerPluginRegistration("NodePorts", lambda _: None)), {}, "NodePorts"),
+        (REGISTRATIONS, {"plugins": {"NodePort": {}}}, "NodePort"),
+        (REGISTRATIONS, {"plugins": {"NodeResourcesFit": {"scoring_strategy": "Best"}}}, "NodeResourcesFit"),
+    ):
+        with pytest.raises(PluginError, match=names):
+            Scheduler(cluster, cluster, cluster, clock=FakeClock(), registrations=registrations, config=config)
+
+
+async def test_disabled_plugins_do_not_take_part(cluster):
+    cluster.node("n0", unschedulable=True)
+    async with running(cluster, plugins={"NodeUnschedulable": {"enabled": False}}) as scheduler:
+        cluster.pod("p")
+        await settle(scheduler)
+        assert cluster.where("p") == "n0"

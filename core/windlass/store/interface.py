@@ -22,6 +22,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple, Protocol
 
+MAX_VALUE_BYTES = (1 << 20) - (64 << 10)
+"""Largest value: under ZooKeeper's 1 MiB with room for the change entry that each commit carries."""
+
 
 class ChangeType(StrEnum):
     """What happened to a key."""

@@ -1,0 +1,115 @@
+"""What the watch cache keeps of an object, and the events that it hands to watchers."""
+
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import orjson
+
+from windlass.apimachinery.scheme import KindDefinition
+
+
+class CachedObject:
+    """An object as bytes, with the few fields that selectors ask for. Never mutated."""
+
+    __slots__ = ("create_revision", "encoded", "fields", "labels", "name", "namespace", "revision")
+
+    def __init__(self, obj: dict[str, Any], fields: Mapping[str, str], revision: int, create_revision: int) -> None:
+        metadata = obj["metadata"]
+        metadata["resourceVersion"] = str(revision)
+        self.namespace: str = sys.intern(metadata.get("namespace", ""))
+        self.name: str = metadata["name"]
+        self.revision = revision
+        self.create_revision = create_revision
+        self.encoded: bytes = orjson.dumps(obj)
+        self.labels: Mapping[str, str] = _interned(metadata.get("labels") or {})
+        self.fields: Mapping[str, str] = fields
+
+    @property
+    def obj(self) -> dict[str, Any]:
+        """The object, parsed afresh: the caller's own copy."""
+        return orjson.loads(self.encoded)  # type: ignore[no-any-return]
+
+    @property
+    def position(self) -> str:
+        """Place in the order of lists: `namespace/name`."""
+        return f"{self.namespace}/{self.name}"
+
+    def at(self, revision: int) -> "CachedObject":
+        """Return the same object with another resourceVersion, as the event of its going carries it."""
+        return CachedObject(self.obj, self.fields, revision, self.create_revision)
+
+
+def _interned(pairs: Mapping[str, str]) -> dict[str, str]:
+    return {sys.intern(key): sys.intern(value) for key, value in pairs.items()}
+
+
+def selectable(kinds: Sequence[KindDefinition], obj: dict[str, Any]) -> dict[str, str]:
+    """Return the fields that field selectors may name, over all kinds that share the stored object."""
+    fields: dict[str, str] = {}
+    for kind in kinds:
+        shown = kind.from_storage(obj) if kind.from_storage is not None else obj
+        fields.update(kind.strategy.selectable_fields(shown))
+    fields["metadata.name"] = obj["metadata"]["name"]
+    fields["metadata.namespace"] = obj["metadata"].get("namespace", "")
+    return _interned(fields)
+
+
+class CacheEvent(NamedTuple):
+    """One event for a watcher. `line` is the encoded watch line, made once and shared by all watchers."""
+
+    type: str
+    object: CachedObject
+    revision: int
+    line: bytes
+
+
+def make_event(event_type: str, cached: CachedObject, revision: int) -> CacheEvent:
+    """Encode an event."""
+    line = b'{"type":"%b","object":%b}\n' % (event_type.encode(), cached.encoded)
+    return CacheEvent(event_type, cached, revision, line)
+
+
+class CacheChange:
+    """One change of one object, and the events that it can be to different watchers, each encoded once."""
+
+    __slots__ = ("_events", "new", "old", "revision")
+
+    def __init__(self, old: CachedObject | None, new: CachedObject | None, revision: int) -> None:
+        self.old = old
+        self.new = new
+        self.revision = revision
+        self._events: dict[str, CacheEvent] = {}
+
+    def added(self) -> CacheEvent:
+        """Return the event for who did not see the object before."""
+        return self._event("ADDED", self.new)
+
+    def modified(self) -> CacheEvent:
+        """Return the event for who saw it before and still does."""
+        return self._event("MODIFIED", self.new)
+
+    def deleted(self) -> CacheEvent:
+        """Return the event for who saw it before and no longer does: the old object at the new revision."""
+        known = self._events.get("DELETED")
+        if known is None and self.old is not None:
+            known = self._events["DELETED"] = make_event("DELETED", self.old.at(self.revision), self.revision)
+        assert known is not None
+        return known
+
+    def _event(self, event_type: str, cached: CachedObject | None) -> CacheEvent:
+        known = self._events.get(event_type)
+        if known is None:
+            assert cached is not None
+            known = self._events[event_type] = make_event(event_type, cached, self.revision)
+        return known
+
+    @property
+    def replaced(self) -> bool:
+        """Whether old and new are different objects of one name (deleted and created again unseen)."""
+        return self.old is not None and self.new is not None and self.old.create_revision != self.new.create_revision
+
+    @property
+    def size(self) -> int:
+        """Roughly what keeping the change costs, in bytes."""
+        return sum(len(cached.encoded) for cached in (self.old, self.new) if cached is not None)

@@ -46,3 +46,28 @@ def too_many(path: str, actual: int, limit: int) -> FieldError:
 def wrong_type(path: str, message: str) -> FieldError:
     """Say that a value cannot be read as its field's type."""
     return FieldError(path, message, TYPE_INVALID)
+
+
+def forbidden(path: str, detail: str) -> FieldError:
+    """Say that a field may not be set, or not be changed, under the circumstances."""
+    return FieldError(path, f"Forbidden: {detail}" if detail else "Forbidden", "FieldValueForbidden")
+
+
+def duplicate(path: str, value: Any) -> FieldError:
+    """Say that a value must be unique and is not."""
+    return FieldError(path, f"Duplicate value: {shown(value)}", "FieldValueDuplicate")
+
+
+def not_found(path: str, value: Any) -> FieldError:
+    """Say that a value refers to something that is not there."""
+    return FieldError(path, f"Not found: {shown(value)}", "FieldValueNotFound")
+
+
+def invalid_each(path: str, value: Any, details: Iterable[str]) -> list[FieldError]:
+    """Return one `invalid` for each broken rule."""
+    return [invalid(path, value, detail) for detail in details]
+
+
+def immutable(path: str, new: Any, old: Any) -> list[FieldError]:
+    """Return an error when a field that may never change has changed."""
+    return [] if new == old else [invalid(path, new, "field is immutable")]

@@ -11,6 +11,13 @@ from windlass.apimachinery.schema import (
     Str,
     Time,
 )
+from windlass.apis.meta.validation import (
+    validate_annotations,
+    validate_finalizers,
+    validate_label_selector,
+    validate_labels,
+    validate_owner_references,
+)
 
 
 class MetaSchema(ObjectSchema):
@@ -63,21 +70,24 @@ class ManagedFieldsEntry(MetaSchema):
 class ObjectMeta(MetaSchema):
     """Metadata that every stored object carries."""
 
-    annotations = MapOf("Free notes for tools and people; not usable in selectors.", Str("Text of the note."))
+    annotations = MapOf("Free notes for tools and people; not usable in selectors.", Str("Text of the note."),
+                        checks=(validate_annotations,))
     creation_timestamp = Time("When the server stored the object first; set by the server.")
     deletion_grace_period_seconds = Int("How long a graceful deletion may take; set by the server.", bits=64)
     deletion_timestamp = Time("When the object will be gone, once its deletion was asked for; set by the server.")
     finalizers = ListOf("Names that must each be removed before a deleted object disappears.",
-                        Str("Name of a finalizer."), list_type="set", patch_strategy="merge")
+                        Str("Name of a finalizer."), list_type="set", patch_strategy="merge",
+                        checks=(validate_finalizers,))
     generate_name = Str("Prefix from which the server makes a unique name when none is given.")
     generation = Int("Counts changes of the desired state; set by the server.", bits=64)
-    labels = MapOf("Keys and values by which selectors find the object.", Str("Value of the label."))
+    labels = MapOf("Keys and values by which selectors find the object.", Str("Value of the label."),
+                   checks=(validate_labels,))
     managed_fields = ListOf("Which writer owns which fields; kept by the server.", ManagedFieldsEntry)
     name = Str("Name, unique among objects of its kind in the namespace.")
     namespace = Str("Namespace that the object lives in; empty for kinds of the whole cluster.")
     owner_references = ListOf("Objects that this one depends on; when all are gone, it is collected.",
                               OwnerReference, list_type="map", list_map_keys=("uid",),
-                              patch_strategy="merge", patch_merge_key="uid")
+                              patch_strategy="merge", patch_merge_key="uid", checks=(validate_owner_references,))
     resource_version = Str("Revision of the last change; sent back on update, it guards against lost writes.")
     self_link = Str("Unused; kept so that old clients can read the type.")
     uid = Str("Identity over time: differs between an object and a later namesake; set by the server.")
@@ -101,6 +111,7 @@ class LabelSelector(MetaSchema):
     """Selects objects by label; all conditions must hold, none at all selects everything."""
 
     openapi_map_type = "atomic"
+    object_checks = (validate_label_selector,)
 
     match_expressions = ListOf("Conditions on labels.", LabelSelectorRequirement)
     match_labels = MapOf("Labels that must be present with exactly these values.", Str("Value wanted."))

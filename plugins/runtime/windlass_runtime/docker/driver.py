@@ -24,9 +24,11 @@ from windlass.plugin.interfaces.runtime import (
     SandboxConfig,
     SandboxStatus,
 )
-from windlass_runtime.docker import images, logs, pause, translate
+from windlass_runtime import pause
+from windlass_runtime.docker import images, logs, translate
 from windlass_runtime.docker.engine import DEFAULT_ENDPOINT, DockerApiError, DockerEngine, NotFound
 from windlass_runtime.docker.inventory import Inventory
+from windlass_runtime.oom import lowest_oom_score_adj
 
 CONCURRENT_STARTS = 8
 """Docker's creations run side by side up to here; more only makes its own locks longer."""
@@ -38,13 +40,14 @@ log = get_logger(__name__)
 class DockerDriver:
     """Docker, or Podman's Docker-compatible socket."""
 
-    def __init__(self, engine: DockerEngine, *, node_name: str, clock: Clock) -> None:
+    def __init__(self, engine: DockerEngine, *, node_name: str, clock: Clock, oom_floor: int = -1000) -> None:
         self._engine = engine
         self._node_name = node_name
         self._clock = clock
         self._inventory = Inventory(engine, node_name)
         self._slots = asyncio.Semaphore(CONCURRENT_STARTS)
         self._prepared = False
+        self._oom_floor = oom_floor
 
     async def start(self) -> None:
         """Connect and make the sandbox image if it is not there."""
@@ -99,7 +102,7 @@ class DockerDriver:
     async def run_pod_sandbox(self, config: SandboxConfig) -> str:
         """Create and start the sandbox."""
         async with self._slots:
-            body = translate.sandbox_body(config, self._node_name)
+            body = translate.sandbox_body(config, self._node_name, self._oom_floor)
             sandbox_id = await self._create(translate.sandbox_name(config), body, "CreatePodSandboxError")
             self._inventory.created(sandbox_id, "")
             await self._start(sandbox_id, "CreatePodSandboxError")
@@ -110,7 +113,7 @@ class DockerDriver:
         running = [c.id for c in await self.list_containers(sandbox_id) if c.state == "running"]
         await asyncio.gather(*(self._kill(i, "SIGKILL") for i in [*running, sandbox_id]))
         for container_id in [*running, sandbox_id]:
-            await self._inventory.wait_exit(container_id, KILL_WAIT_SECONDS, self._clock.sleep)
+            await self._inventory.wait_exit(container_id, KILL_WAIT_SECONDS)
 
     async def remove_pod_sandbox(self, sandbox_id: str) -> None:
         """Remove the sandbox after everything in it."""
@@ -132,7 +135,7 @@ class DockerDriver:
         name = translate.object_name(config.name, {**config.labels}, config.attempt)
         if "io.kubernetes.pod.uid" not in config.labels:
             name = f"{name}_{sandbox_id[:12]}"
-        body = translate.container_body(config, sandbox_id, self._node_name)
+        body = translate.container_body(config, sandbox_id, self._node_name, self._oom_floor)
         async with self._slots:
             container_id = await self._create(name, body, "CreateContainerError")
         self._inventory.created(container_id, sandbox_id)
@@ -159,10 +162,10 @@ class DockerDriver:
             return
         if timeout_seconds > 0:
             await self._kill(container_id, attrs["Config"].get("StopSignal") or "SIGTERM")
-            if await self._inventory.wait_exit(container_id, timeout_seconds, self._clock.sleep):
+            if await self._inventory.wait_exit(container_id, timeout_seconds):
                 return
         await self._kill(container_id, "SIGKILL")
-        if not await self._inventory.wait_exit(container_id, KILL_WAIT_SECONDS, self._clock.sleep):
+        if not await self._inventory.wait_exit(container_id, KILL_WAIT_SECONDS):
             raise RuntimeDriverError(f"container {container_id[:12]} outlived KILL by {KILL_WAIT_SECONDS:g} s")
 
     async def remove_container(self, container_id: str) -> None:
@@ -258,4 +261,9 @@ def build(config: Mapping[str, Any]) -> DockerDriver:
     engine = DockerEngine(
         str(config.get("endpoint") or DEFAULT_ENDPOINT), call_seconds=float(config.get("call_seconds") or 30.0)
     )
-    return DockerDriver(engine, node_name=str(config.get("node_name", "")), clock=config.get("clock") or SystemClock())
+    return DockerDriver(
+        engine,
+        node_name=str(config.get("node_name", "")),
+        clock=config.get("clock") or SystemClock(),
+        oom_floor=lowest_oom_score_adj(),
+    )

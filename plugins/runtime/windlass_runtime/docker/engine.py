@@ -8,7 +8,7 @@ that is blocked in `recv` cannot be cancelled.
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import aiohttp
 import docker

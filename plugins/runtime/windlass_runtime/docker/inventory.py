@@ -6,7 +6,7 @@ listing compares every entry with what Docker says and so repairs whatever an ev
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from windlass.errors import RuntimeDriverError
@@ -100,7 +100,7 @@ class Inventory:
         found = await asyncio.gather(*(self.inspect(i) for i in ids))
         return [attrs for attrs in found if attrs is not None]
 
-    async def wait_exit(self, container_id: str, seconds: float, sleep: Callable[[float], Any]) -> bool:
+    async def wait_exit(self, container_id: str, seconds: float) -> bool:
         """Wait until a container has ended; return False when the time is over first."""
         event = self._exits.setdefault(container_id, asyncio.Event())
         step = 1.0 if self.live else 0.1

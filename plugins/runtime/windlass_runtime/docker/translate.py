@@ -12,7 +12,7 @@ from windlass.plugin.interfaces.runtime import (
     SandboxConfig,
     SandboxStatus,
 )
-from windlass_runtime.docker import pause
+from windlass_runtime import pause
 
 TYPE = "windlass.dev/type"
 SANDBOX_ID = "windlass.dev/sandbox"
@@ -41,8 +41,8 @@ def sandbox_name(config: SandboxConfig) -> str:
     return "_".join(["k8s", _SANDBOX_NAME, config.name, config.namespace, config.uid, str(config.attempt)])
 
 
-def sandbox_body(config: SandboxConfig, node_name: str) -> dict[str, Any]:
-    """Build the body of `POST /containers/create` for a sandbox."""
+def sandbox_body(config: SandboxConfig, node_name: str, oom_floor: int) -> dict[str, Any]:
+    """Build the body of `POST /containers/create` for a sandbox. `oom_floor`: the least that the kernel takes."""
     labels = {**config.labels, TYPE: "sandbox", ATTEMPT: str(config.attempt), NODE: node_name}
     body: dict[str, Any] = {
         "Image": pause.IMAGE,
@@ -51,7 +51,7 @@ def sandbox_body(config: SandboxConfig, node_name: str) -> dict[str, Any]:
         "HostConfig": {
             "NetworkMode": "host" if config.host_network else "none",
             "IpcMode": "shareable",
-            "OomScoreAdj": SANDBOX_OOM_SCORE,
+            "OomScoreAdj": max(SANDBOX_OOM_SCORE, oom_floor),
             "ReadonlyRootfs": True,
             "LogConfig": {"Type": "none"},
             "CgroupParent": config.cgroup_parent,
@@ -77,14 +77,14 @@ def cpu_shares(millis: int) -> int:
     return min(max(MIN_SHARES, millis * 1024 // 1000), MAX_SHARES)
 
 
-def host_config(config: ContainerConfig, sandbox_id: str) -> dict[str, Any]:
+def host_config(config: ContainerConfig, sandbox_id: str, oom_floor: int) -> dict[str, Any]:
     """Build a container's HostConfig: it lives in its sandbox's network and ipc namespaces."""
     resources = config.resources
     host: dict[str, Any] = {
         "NetworkMode": f"container:{sandbox_id}",
         "IpcMode": f"container:{sandbox_id}",
         "CpuShares": cpu_shares(resources.cpu_request_millis),
-        "OomScoreAdj": resources.oom_score_adj,
+        "OomScoreAdj": max(resources.oom_score_adj, oom_floor),
         "LogConfig": LOG_CONFIG,
         "Privileged": config.privileged,
         "ReadonlyRootfs": config.readonly_rootfs,
@@ -102,7 +102,7 @@ def host_config(config: ContainerConfig, sandbox_id: str) -> dict[str, Any]:
     return host
 
 
-def container_body(config: ContainerConfig, sandbox_id: str, node_name: str) -> dict[str, Any]:
+def container_body(config: ContainerConfig, sandbox_id: str, node_name: str, oom_floor: int) -> dict[str, Any]:
     """Build the body of `POST /containers/create` for a container."""
     labels = {
         **config.labels,
@@ -118,7 +118,7 @@ def container_body(config: ContainerConfig, sandbox_id: str, node_name: str) -> 
         "Labels": labels,
         "OpenStdin": config.stdin,
         "Tty": config.tty,
-        "HostConfig": host_config(config, sandbox_id),
+        "HostConfig": host_config(config, sandbox_id, oom_floor),
     }
     if config.command is not None:
         body["Entrypoint"] = list(config.command)

@@ -1,11 +1,11 @@
 """The configuration file: TOML, one section per part, validated where the part lives.
 
-    [plugins]
-    required = ["windlass-runtime-docker"]
-    blocked = []
+[plugins]
+required = ["windlass-runtime-docker"]
+blocked = []
 
-    [plugins.config.my-plugin]      # validated by the schema that my-plugin brings
-    colour = "green"
+[plugins.config.my-plugin]      # validated by the schema that my-plugin brings
+colour = "green"
 """
 
 import tomllib

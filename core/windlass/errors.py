@@ -89,7 +89,9 @@ class ApiError(WindlassError):
     code: ClassVar[int] = 500
     reason: ClassVar[str] = "InternalError"
 
-    def __init__(self, message: str, *, details: ErrorDetails | None = None, metadata: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self, message: str, *, details: ErrorDetails | None = None, metadata: dict[str, Any] | None = None
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.details = details or ErrorDetails()

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from windlass.testing.zookeeper import Ensemble
 
 from windlass.testing.dockerd import PrivateDockerd, import_busybox
-from windlass.testing.zookeeper import Ensemble
 
 COMMAND_TIMEOUT = 120
 
@@ -41,17 +41,29 @@ class Cluster:
 
     def up(self) -> str:
         return self.windlass(
-            "up", "--data-dir", str(self.data_dir), "--port", str(self.port), "--store", self.store,
-            "--runtime", self.runtime, "--node-name", "node1", *self.extra,
+            "up",
+            "--data-dir",
+            str(self.data_dir),
+            "--port",
+            str(self.port),
+            "--store",
+            self.store,
+            "--runtime",
+            self.runtime,
+            "--node-name",
+            "node1",
+            *self.extra,
         ).stdout
 
     def down(self, *arguments: str) -> None:
         self.windlass("down", "--data-dir", str(self.data_dir), *arguments)
 
-    def run(self, *command: str, check: bool = True, text: str | None = None,
-            timeout: float = COMMAND_TIMEOUT) -> subprocess.CompletedProcess[str]:
-        result = subprocess.run(command, capture_output=True, text=True, check=False, input=text,
-                                env=self.environment, timeout=timeout)
+    def run(
+        self, *command: str, check: bool = True, text: str | None = None, timeout: float = COMMAND_TIMEOUT
+    ) -> subprocess.CompletedProcess[str]:
+        result = subprocess.run(
+            command, capture_output=True, text=True, check=False, input=text, env=self.environment, timeout=timeout
+        )
         assert not check or result.returncode == 0, f"{command}\n{result.stdout}\n{result.stderr}"
         return result
 
@@ -88,8 +100,12 @@ def dockerd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrivateDockerd
 
 def _cluster(root: Path, dockerd: PrivateDockerd | None, **options: Any) -> Cluster:
     data_dir = root / "data"
-    environment = {**os.environ, "KUBECONFIG": str(data_dir / "admin.kubeconfig"), "HOME": str(root),
-                   "KUBECTL_COMMAND_HEADERS": "false"}
+    environment = {
+        **os.environ,
+        "KUBECONFIG": str(data_dir / "admin.kubeconfig"),
+        "HOME": str(root),
+        "KUBECTL_COMMAND_HEADERS": "false",
+    }
     if dockerd is not None:
         environment["DOCKER_HOST"] = dockerd.host
     return Cluster(data_dir, free_port(), environment, **options)
@@ -100,7 +116,9 @@ def _running(cluster: Cluster) -> Iterator[Cluster]:
         cluster.up()
         yield cluster
     finally:
-        logs = {path.name: path.read_text(errors="replace")[-3000:] for path in (cluster.data_dir / "logs").glob("*.log")}
+        logs = {
+            path.name: path.read_text(errors="replace")[-3000:] for path in (cluster.data_dir / "logs").glob("*.log")
+        }
         for name, text in logs.items():
             print(f"--- {name}\n{text}")
         cluster.down("--purge")
@@ -124,8 +142,9 @@ def ensemble(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ensemble]:
 
 
 @pytest.fixture(scope="module")
-def zookeeper_cluster(tmp_path_factory: pytest.TempPathFactory, dockerd: PrivateDockerd,
-                      ensemble: Ensemble) -> Iterator[Cluster]:
+def zookeeper_cluster(
+    tmp_path_factory: pytest.TempPathFactory, dockerd: PrivateDockerd, ensemble: Ensemble
+) -> Iterator[Cluster]:
     root = tmp_path_factory.mktemp("zookeeper")
     store = f"zookeeper://{ensemble.hosts}/{root.name}"
     yield from _running(_cluster(root, dockerd, store=store))
@@ -145,7 +164,9 @@ def cluster(request: pytest.FixtureRequest) -> Cluster:
 @pytest.fixture
 def namespace(request: pytest.FixtureRequest) -> Iterator[str]:
     """A namespace for one test, deleted afterwards."""
-    cluster = next(request.getfixturevalue(name) for name in ("cluster", "hollow_cluster") if name in request.fixturenames)
+    cluster = next(
+        request.getfixturevalue(name) for name in ("cluster", "hollow_cluster") if name in request.fixturenames
+    )
     name = f"t-{os.urandom(4).hex()}"
     cluster.kubectl("create", "namespace", name)
     yield name
@@ -158,17 +179,33 @@ def manifest(tmp_path: Path) -> Callable[..., str]:
 
     def write(name: str = "web", replicas: int = 3, image: str = "busybox:local", **container: Any) -> str:
         body = {
-            "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name},
+            "apiVersion": "apps/v1",
+            "kind": "Deployment",
+            "metadata": {"name": name},
             "spec": {
-                "replicas": replicas, "selector": {"matchLabels": {"app": name}},
+                "replicas": replicas,
+                "selector": {"matchLabels": {"app": name}},
                 "template": {
                     "metadata": {"labels": {"app": name}},
-                    "spec": {"terminationGracePeriodSeconds": 1, "containers": [{
-                        "name": "main", "image": image,
-                        "command": ["sh", "-c", "trap 'exit 0' TERM; echo started; httpd -p 8080 -h /; while :; do sleep 1; done"],
-                        "resources": {"requests": {"cpu": "10m", "memory": "8Mi"}, "limits": {"cpu": "100m", "memory": "32Mi"}},
-                        **container,
-                    }]},
+                    "spec": {
+                        "terminationGracePeriodSeconds": 1,
+                        "containers": [
+                            {
+                                "name": "main",
+                                "image": image,
+                                "command": [
+                                    "sh",
+                                    "-c",
+                                    "trap 'exit 0' TERM; echo started; httpd -p 8080 -h /; while :; do sleep 1; done",
+                                ],
+                                "resources": {
+                                    "requests": {"cpu": "10m", "memory": "8Mi"},
+                                    "limits": {"cpu": "100m", "memory": "32Mi"},
+                                },
+                                **container,
+                            }
+                        ],
+                    },
                 },
             },
         }
@@ -184,5 +221,3 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if here in item.path.parents:
             item.add_marker(pytest.mark.kubectl)
-
-

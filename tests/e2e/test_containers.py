@@ -12,8 +12,15 @@ pytestmark = [pytest.mark.docker, pytest.mark.root]
 
 def containers(cluster, namespace, name="main"):
     listing = cluster.run(
-        "docker", "ps", "--no-trunc", "--format", "{{.ID}}", "--filter", f"label=io.kubernetes.pod.namespace={namespace}",
-        "--filter", f"label=io.kubernetes.container.name={name}",
+        "docker",
+        "ps",
+        "--no-trunc",
+        "--format",
+        "{{.ID}}",
+        "--filter",
+        f"label=io.kubernetes.pod.namespace={namespace}",
+        "--filter",
+        f"label=io.kubernetes.container.name={name}",
     )
     return set(listing.stdout.split())
 
@@ -46,7 +53,11 @@ def test_three_pods_run_with_ips_that_answer_and_limits_that_hold(cluster, names
     for container in ids:
         host_config = json.loads(cluster.run("docker", "inspect", container).stdout)[0]["HostConfig"]
         assert host_config["Memory"] == 32 << 20
-        quota = host_config["NanoCpus"] / 1e9 if host_config["NanoCpus"] else host_config["CpuQuota"] / host_config["CpuPeriod"]
+        quota = (
+            host_config["NanoCpus"] / 1e9
+            if host_config["NanoCpus"]
+            else host_config["CpuQuota"] / host_config["CpuPeriod"]
+        )
         assert quota == pytest.approx(0.1)
 
 
@@ -95,7 +106,13 @@ def test_a_rollout_survives_the_control_plane(cluster, namespace, manifest, vict
 
 def test_logs(cluster, namespace, manifest):
     """C248."""
-    applied(cluster, namespace, manifest, replicas=1, command=["sh", "-c", "for i in 1 2 3; do echo line $i; done; exec sleep 1000"])
+    applied(
+        cluster,
+        namespace,
+        manifest,
+        replicas=1,
+        command=["sh", "-c", "for i in 1 2 3; do echo line $i; done; exec sleep 1000"],
+    )
     logs = lambda *options: cluster.kubectl("logs", "deployment/web", "-n", namespace, *options)  # noqa: E731
     assert logs() == "line 1\nline 2\nline 3\n"
     assert logs("--tail=1") == "line 3\n"

@@ -6,7 +6,6 @@ import re
 import pytest
 
 
-
 @pytest.fixture
 def kubectl(hollow_cluster, namespace):
     def call(*arguments, check=True, text=None):
@@ -86,8 +85,10 @@ def test_scale(kubectl, web):
     kubectl("scale", web, "--replicas=5")
     kubectl("rollout", "status", web, "--timeout=60s")
     assert kubectl("get", "pods", "-o", "name").count("pod/") == 5
-    assert "precondition" in kubectl("scale", web, "--current-replicas=9", "--replicas=1", check=False).lower() or \
-        kubectl("get", web, "-o", "jsonpath={.spec.replicas}") == "5"
+    assert (
+        "precondition" in kubectl("scale", web, "--current-replicas=9", "--replicas=1", check=False).lower()
+        or kubectl("get", web, "-o", "jsonpath={.spec.replicas}") == "5"
+    )
 
 
 def test_rollout_verbs(kubectl, web):
@@ -108,8 +109,13 @@ def test_rollout_verbs(kubectl, web):
 
 
 def test_patches_of_all_three_types(kubectl, web):
-    kubectl("patch", web, "--type=strategic", "-p",
-            '{"spec":{"template":{"spec":{"containers":[{"name":"main","env":[{"name":"X","value":"1"}]}]}}}}')
+    kubectl(
+        "patch",
+        web,
+        "--type=strategic",
+        "-p",
+        '{"spec":{"template":{"spec":{"containers":[{"name":"main","env":[{"name":"X","value":"1"}]}]}}}}',
+    )
     kubectl("patch", web, "--type=merge", "-p", '{"metadata":{"annotations":{"note":"m"}}}')
     kubectl("patch", web, "--type=json", "-p", '[{"op":"replace","path":"/spec/replicas","value":2}]')
     found = json.loads(kubectl("get", web, "-o", "json"))
@@ -136,8 +142,23 @@ def test_edit(kubectl, web, hollow_cluster, monkeypatch):
     assert kubectl("get", web, "-o", "jsonpath={.spec.replicas}") == "4"
 
 
-@pytest.mark.parametrize("kind", ["pods", "deployments", "services", "nodes", "secrets", "leases", "endpointslices",
-                                  "priorityclasses", "runtimeclasses", "events", "replicasets", "controllerrevisions"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "pods",
+        "deployments",
+        "services",
+        "nodes",
+        "secrets",
+        "leases",
+        "endpointslices",
+        "priorityclasses",
+        "runtimeclasses",
+        "events",
+        "replicasets",
+        "controllerrevisions",
+    ],
+)
 def test_explain_recursive(kubectl, kind):
     text = kubectl("explain", kind, "--recursive")
     assert "KIND:" in text
@@ -187,7 +208,9 @@ def test_cordon_taint_drain(kubectl, web, hollow_cluster):
     kubectl("cordon", "node1")
     assert "SchedulingDisabled" in kubectl("get", "node", "node1")
     kubectl("scale", web, "--replicas=4")
-    pending = lambda: [p for p in json.loads(kubectl("get", "pods", "-o", "json"))["items"] if p["status"]["phase"] == "Pending"]  # noqa: E731
+    pending = lambda: [
+        p for p in json.loads(kubectl("get", "pods", "-o", "json"))["items"] if p["status"]["phase"] == "Pending"
+    ]  # noqa: E731
     (pod,) = hollow_cluster.wait(lambda: [p for p in pending() if p["status"].get("conditions")])
     condition = next(c for c in pod["status"]["conditions"] if c["type"] == "PodScheduled")
     assert condition["reason"] == "Unschedulable"
@@ -198,8 +221,15 @@ def test_cordon_taint_drain(kubectl, web, hollow_cluster):
     kubectl("taint", "node", "node1", "k=v:NoSchedule")
     assert "k=v:NoSchedule" in kubectl("describe", "node", "node1")
     kubectl("taint", "node", "node1", "k-")
-    assert "drained" in kubectl("drain", "node1", "--ignore-daemonsets", "--delete-emptydir-data", "--force", "--timeout=60s",
-                                "--pod-selector=app=web")
+    assert "drained" in kubectl(
+        "drain",
+        "node1",
+        "--ignore-daemonsets",
+        "--delete-emptydir-data",
+        "--force",
+        "--timeout=60s",
+        "--pod-selector=app=web",
+    )
     kubectl("uncordon", "node1")
     kubectl("rollout", "status", web, "--timeout=60s")
 
@@ -226,12 +256,15 @@ def test_replace(kubectl):
 def test_strict_validation_names_the_field(kubectl, manifest):
     """C053."""
     path = manifest(imagee="x")
-    assert 'unknown field "spec.template.spec.containers[0].imagee"' in kubectl("apply", "--validate=strict", "-f", path, check=False)
+    assert 'unknown field "spec.template.spec.containers[0].imagee"' in kubectl(
+        "apply", "--validate=strict", "-f", path, check=False
+    )
 
 
 def test_a_field_that_nothing_obeys_yet_is_named(hollow_cluster, namespace, manifest):
-    result = hollow_cluster.run("kubectl", "-n", namespace, "apply", "-f",
-                                manifest(livenessProbe={"exec": {"command": ["true"]}}))
+    result = hollow_cluster.run(
+        "kubectl", "-n", namespace, "apply", "-f", manifest(livenessProbe={"exec": {"command": ["true"]}})
+    )
     assert "livenessProbe" in result.stderr
     assert "Warning" in result.stderr
 

@@ -18,7 +18,9 @@ def run(cluster, program, *arguments):
 
 
 def test_kubernetes(hollow_cluster, namespace):
-    output = run(hollow_cluster, """
+    output = run(
+        hollow_cluster,
+        """
         import sys
         from kubernetes import client, config, watch
         config.load_kube_config()
@@ -44,12 +46,16 @@ def test_kubernetes(hollow_cluster, namespace):
             api.read_namespaced_config_map("c", ns)
         except client.ApiException as error:
             print(error.status, error.reason)
-    """, namespace)
+    """,
+        namespace,
+    )
     assert "404" in output
 
 
 def test_kubernetes_asyncio(hollow_cluster, namespace):
-    assert "MODIFIED DELETED" in run(hollow_cluster, """
+    assert "MODIFIED DELETED" in run(
+        hollow_cluster,
+        """
         import asyncio, sys
         from kubernetes_asyncio import client, config, watch
         async def main(ns):
@@ -70,11 +76,15 @@ def test_kubernetes_asyncio(hollow_cluster, namespace):
                             break
                 print(*seen)
         asyncio.run(main(sys.argv[1]))
-    """, namespace)
+    """,
+        namespace,
+    )
 
 
 def test_kr8s(hollow_cluster, namespace):
-    assert "gone" in run(hollow_cluster, """
+    assert "gone" in run(
+        hollow_cluster,
+        """
         import sys, kr8s
         from kr8s.objects import ConfigMap
         c = ConfigMap({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c", "namespace": sys.argv[1]}, "data": {"k": "1"}})
@@ -90,11 +100,15 @@ def test_kr8s(hollow_cluster, namespace):
         c.delete()
         assert not c.exists()
         print("gone")
-    """, namespace)
+    """,
+        namespace,
+    )
 
 
 def test_lightkube(hollow_cluster, namespace):
-    assert "gone" in run(hollow_cluster, """
+    assert "gone" in run(
+        hollow_cluster,
+        """
         import sys
         from lightkube import Client, ApiError
         from lightkube.models.meta_v1 import ObjectMeta
@@ -113,7 +127,9 @@ def test_lightkube(hollow_cluster, namespace):
         except ApiError as error:
             assert error.status.code == 404
             print("gone")
-    """, namespace)
+    """,
+        namespace,
+    )
 
 
 OPERATOR = """
@@ -129,13 +145,32 @@ def test_a_kopf_operator_handles_deployments(hollow_cluster, namespace, manifest
     (tmp_path / "operator.py").write_text(OPERATOR)
     with open(tmp_path / "log", "w") as log:
         operator = subprocess.Popen(
-            [sys.executable, "-W", "ignore", "-m", "kopf", "run", "--standalone", "-n", namespace, str(tmp_path / "operator.py")],
-            env=hollow_cluster.environment, stdout=log, stderr=log, cwd=os.fspath(tmp_path),
+            [
+                sys.executable,
+                "-W",
+                "ignore",
+                "-m",
+                "kopf",
+                "run",
+                "--standalone",
+                "-n",
+                namespace,
+                str(tmp_path / "operator.py"),
+            ],
+            env=hollow_cluster.environment,
+            stdout=log,
+            stderr=log,
+            cwd=os.fspath(tmp_path),
         )
     try:
         hollow_cluster.kubectl("-n", namespace, "apply", "-f", manifest())
-        hollow_cluster.wait(lambda: "web" in hollow_cluster.kubectl(
-            "-n", namespace, "get", "deployments", "-l", "handled-by=kopf", "-o", "name"), timeout=40)
+        hollow_cluster.wait(
+            lambda: (
+                "web"
+                in hollow_cluster.kubectl("-n", namespace, "get", "deployments", "-l", "handled-by=kopf", "-o", "name")
+            ),
+            timeout=40,
+        )
     except AssertionError:
         print((tmp_path / "log").read_text()[-3000:])
         raise

@@ -42,8 +42,10 @@ def test_files_are_small():
 
 
 def test_functions_are_small():
-    sizes = {f"{path.relative_to(ROOT)}:{node.lineno} {node.name}": node.end_lineno - node.lineno + 1
-             for path, node in functions()}
+    sizes = {
+        f"{path.relative_to(ROOT)}:{node.lineno} {node.name}": node.end_lineno - node.lineno + 1
+        for path, node in functions()
+    }
     assert [name for name, size in sizes.items() if size > FUNCTION_CEILING] == []
     assert percentile(sizes.values(), 0.9) <= FUNCTION_P90
     assert statistics.median(sizes.values()) <= FUNCTION_MEDIAN

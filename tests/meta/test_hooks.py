@@ -12,7 +12,8 @@ ROOT = Path(__file__).parents[2]
 HOOKS = [name for name, value in vars(hookspecs).items() if hasattr(value, f"{hookspecs.PROJECT}_spec")]
 NOT_YET_USED = {
     # Named by the design; their built-in comes with the storage and network issues.
-    "register_service_proxies", "register_volume_drivers",
+    "register_service_proxies",
+    "register_volume_drivers",
 }
 
 

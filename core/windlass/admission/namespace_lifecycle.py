@@ -31,6 +31,10 @@ class NamespaceLifecycle:
             group = f".{request.group}" if request.group else ""
             raise ForbiddenError(
                 f'{request.resource}{group} "{request.name}" is forbidden: {reason}',
-                details=ErrorDetails(group=request.group, kind=request.resource, name=request.name,
-                                     causes=(FieldError("metadata.namespace", reason, "NamespaceTerminating"),)),
+                details=ErrorDetails(
+                    group=request.group,
+                    kind=request.resource,
+                    name=request.name,
+                    causes=(FieldError("metadata.namespace", reason, "NamespaceTerminating"),),
+                ),
             )

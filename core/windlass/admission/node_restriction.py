@@ -29,7 +29,9 @@ class NodeRestriction:
     def _check_node(self, request: AdmissionRequest, node: str) -> None:
         metadata = (request.obj or {}).get("metadata", {})
         if metadata.get("name") != node:
-            raise ForbiddenError(f'nodes "{metadata.get("name")}" is forbidden: node {node} may only write its own Node')
+            raise ForbiddenError(
+                f'nodes "{metadata.get("name")}" is forbidden: node {node} may only write its own Node'
+            )
         if metadata.get("ownerReferences"):
             raise ForbiddenError(f'nodes "{node}" is forbidden: a node may not set ownerReferences on itself')
         old = request.old or {}
@@ -41,5 +43,7 @@ class NodeRestriction:
         }
         if restricted:
             raise ForbiddenError(f'nodes "{node}" is forbidden: a node may not change label {min(restricted)}')
-        if request.old is not None and (request.obj or {}).get("spec", {}).get("taints") != old.get("spec", {}).get("taints"):
+        if request.old is not None and (request.obj or {}).get("spec", {}).get("taints") != old.get("spec", {}).get(
+            "taints"
+        ):
             raise ForbiddenError(f'nodes "{node}" is forbidden: a node may not change its own taints')

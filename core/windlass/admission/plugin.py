@@ -15,7 +15,9 @@ def register_admission_plugins() -> Sequence[DriverRegistration]:
     return (
         DriverRegistration("NamespaceLifecycle", lambda _: NamespaceLifecycle(), "namespaces exist and are not ending"),
         DriverRegistration("NodeRestriction", lambda _: NodeRestriction(), "a node writes only its own objects"),
-        DriverRegistration("ServiceAccount", lambda _: DefaultServiceAccount(), "pods run as `default` unless they say"),
+        DriverRegistration(
+            "ServiceAccount", lambda _: DefaultServiceAccount(), "pods run as `default` unless they say"
+        ),
         DriverRegistration("Priority", lambda _: Priority(), "priorityClassName becomes a number"),
         DriverRegistration("DefaultTolerationSeconds", lambda _: DefaultTolerations(), "300 s on a lost node"),
     )

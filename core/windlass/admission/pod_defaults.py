@@ -11,7 +11,9 @@ NODE_LOST_SECONDS = 300
 
 
 def _is_new_pod(request: AdmissionRequest) -> bool:
-    return request.operation == "CREATE" and request.resource == "pods" and not request.subresource and not request.group
+    return (
+        request.operation == "CREATE" and request.resource == "pods" and not request.subresource and not request.group
+    )
 
 
 class Priority:
@@ -46,9 +48,7 @@ class Priority:
         if name:
             found = next((c for c in classes if c["metadata"]["name"] == name), None)
             if found is None:
-                raise ForbiddenError(
-                    f'pods "{request.name}" is forbidden: no PriorityClass with name {name} was found'
-                )
+                raise ForbiddenError(f'pods "{request.name}" is forbidden: no PriorityClass with name {name} was found')
         else:
             defaults = [c for c in classes if c.get("globalDefault")]
             found = min(defaults, key=lambda c: int(c["value"]), default=None)
@@ -70,8 +70,9 @@ class DefaultTolerations:
         tolerations = request.obj["spec"].setdefault("tolerations", [])
         for key in NODE_LOST_TAINTS:
             if not any(_covers(toleration, key) for toleration in tolerations):
-                tolerations.append({"key": key, "operator": "Exists", "effect": "NoExecute",
-                                    "tolerationSeconds": NODE_LOST_SECONDS})
+                tolerations.append(
+                    {"key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": NODE_LOST_SECONDS}
+                )
 
     def validate(self, request: AdmissionRequest) -> None:
         """Refuse nothing."""

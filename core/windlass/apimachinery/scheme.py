@@ -164,7 +164,9 @@ class Scheme:
         resource_key, kind_key = (kind.group, kind.version, kind.plural), (kind.api_version, kind.kind)
         taken = self._by_resource.get(resource_key) or self._by_kind.get(kind_key)
         if taken is not None:
-            raise PluginError(f"kind {kind.api_version} {kind.kind} is already registered as {taken.resource.qualified}")
+            raise PluginError(
+                f"kind {kind.api_version} {kind.kind} is already registered as {taken.resource.qualified}"
+            )
         self._by_resource[resource_key] = self._by_kind[kind_key] = kind
 
     def by_resource(self, group: str, version: str, plural: str) -> KindDefinition | None:

@@ -36,7 +36,9 @@ class NodeAuthorizer:
             case ("", "configmaps") | ("", "secrets"):
                 return _referenced(attributes, node, reader)
             case ("", "events") | ("events.k8s.io", "events"):
-                return ALLOWED if attributes.verb in ("create", "patch", "update") else _denied("nodes only write events")
+                return (
+                    ALLOWED if attributes.verb in ("create", "patch", "update") else _denied("nodes only write events")
+                )
             case group_resource if group_resource in CLUSTER_READS and attributes.verb in READ_VERBS:
                 return ALLOWED
         return Decision(None)
@@ -46,7 +48,11 @@ def _own_node(attributes: Attributes, node: str) -> Decision:
     if attributes.verb == "create" and not attributes.subresource:
         # The registry's admission holds a new Node's name against the user's.
         return ALLOWED
-    if attributes.name == node and attributes.verb in ("get", "update", "patch") and attributes.subresource in ("", "status"):
+    if (
+        attributes.name == node
+        and attributes.verb in ("get", "update", "patch")
+        and attributes.subresource in ("", "status")
+    ):
         return ALLOWED
     if attributes.verb in ("list", "watch") and attributes.field_selector == f"metadata.name={node}":
         return ALLOWED
@@ -65,13 +71,17 @@ def _own_pods(attributes: Attributes, node: str, reader: ObjectReader) -> Decisi
         if attributes.field_selector == f"spec.nodeName={node}":
             return ALLOWED
         return _denied(f"node {node} may only list pods with fieldSelector spec.nodeName={node}")
-    if attributes.verb == "get" or (attributes.verb in ("update", "patch") and attributes.subresource == "status") or (
-        attributes.verb == "delete" and not attributes.subresource
+    if (
+        attributes.verb == "get"
+        or (attributes.verb in ("update", "patch") and attributes.subresource == "status")
+        or (attributes.verb == "delete" and not attributes.subresource)
     ):
         pod = reader.get("pods", attributes.namespace, attributes.name)
         if pod is None or pod.get("spec", {}).get("nodeName") == node:
             return ALLOWED
-    return _denied(f"pod {attributes.namespace}/{attributes.name} is not bound to node {node}, or nodes may not do that")
+    return _denied(
+        f"pod {attributes.namespace}/{attributes.name} is not bound to node {node}, or nodes may not do that"
+    )
 
 
 def _referenced(attributes: Attributes, node: str, reader: ObjectReader) -> Decision:
@@ -89,9 +99,15 @@ def _referenced(attributes: Attributes, node: str, reader: ObjectReader) -> Deci
 def _references(spec: Mapping[str, Any], resource: str) -> Iterator[str]:
     """Yield the names of ConfigMaps or Secrets that a pod refers to."""
     key, source_key, volume = (
-        ("configMapKeyRef", "configMapRef", "configMap") if resource == "configmaps" else ("secretKeyRef", "secretRef", "secret")
+        ("configMapKeyRef", "configMapRef", "configMap")
+        if resource == "configmaps"
+        else ("secretKeyRef", "secretRef", "secret")
     )
-    for container in (*spec.get("initContainers", ()), *spec.get("containers", ()), *spec.get("ephemeralContainers", ())):
+    for container in (
+        *spec.get("initContainers", ()),
+        *spec.get("containers", ()),
+        *spec.get("ephemeralContainers", ()),
+    ):
         for variable in container.get("env", ()):
             yield variable.get("valueFrom", {}).get(key, {}).get("name", "")
         for source in container.get("envFrom", ()):

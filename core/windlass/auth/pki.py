@@ -76,13 +76,25 @@ class CertificateAuthority:
         now = self._clock.now()
         name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "windlass-ca")])
         key_id = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
-        usage = x509.KeyUsage(digital_signature=True, key_cert_sign=True, crl_sign=True, content_commitment=False,
-                              key_encipherment=False, data_encipherment=False, key_agreement=False,
-                              encipher_only=False, decipher_only=False)
+        usage = x509.KeyUsage(
+            digital_signature=True,
+            key_cert_sign=True,
+            crl_sign=True,
+            content_commitment=False,
+            key_encipherment=False,
+            data_encipherment=False,
+            key_agreement=False,
+            encipher_only=False,
+            decipher_only=False,
+        )
         return (
-            x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
+            x509.CertificateBuilder()
+            .subject_name(name)
+            .issuer_name(name)
+            .public_key(key.public_key())
             .serial_number(x509.random_serial_number())
-            .not_valid_before(now - timedelta(minutes=5)).not_valid_after(now + CA_LIFETIME)
+            .not_valid_before(now - timedelta(minutes=5))
+            .not_valid_after(now + CA_LIFETIME)
             .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
             .add_extension(usage, critical=True)
             .add_extension(key_id, critical=False)
@@ -96,9 +108,12 @@ class CertificateAuthority:
             usages.append(ExtendedKeyUsageOID.SERVER_AUTH)
         builder = (
             x509.CertificateBuilder()
-            .subject_name(_subject(request)).issuer_name(self._certificate.subject).public_key(public_key)
+            .subject_name(_subject(request))
+            .issuer_name(self._certificate.subject)
+            .public_key(public_key)
             .serial_number(x509.random_serial_number())
-            .not_valid_before(now - timedelta(minutes=5)).not_valid_after(now + LEAF_LIFETIME)
+            .not_valid_before(now - timedelta(minutes=5))
+            .not_valid_after(now + LEAF_LIFETIME)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(x509.ExtendedKeyUsage(usages), critical=False)
             .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False)
@@ -110,7 +125,9 @@ class CertificateAuthority:
 
     def _fits(self, path: Path, request: CertificateRequest) -> bool:
         certificate = x509.load_pem_x509_certificate(path.read_bytes())
-        if certificate.not_valid_after_utc - RENEW_BEFORE < self._clock.now() or certificate.subject != _subject(request):
+        if certificate.not_valid_after_utc - RENEW_BEFORE < self._clock.now() or certificate.subject != _subject(
+            request
+        ):
             return False
         if certificate.issuer != self._certificate.subject:
             return False

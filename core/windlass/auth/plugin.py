@@ -20,7 +20,9 @@ def _build_token_file(config: Mapping[str, Any]) -> TokenFileAuthenticator | Non
 def register_authenticators() -> Sequence[DriverRegistration]:
     """Hand out client certificates and, when a token file is configured, static tokens."""
     return (
-        DriverRegistration("certificate", lambda _: CertificateAuthenticator(), "client certificate: CN user, O groups"),
+        DriverRegistration(
+            "certificate", lambda _: CertificateAuthenticator(), "client certificate: CN user, O groups"
+        ),
         DriverRegistration("token-file", _build_token_file, "static bearer tokens from a file"),
     )
 
@@ -29,7 +31,9 @@ def register_authenticators() -> Sequence[DriverRegistration]:
 def register_authorizers() -> Sequence[DriverRegistration]:
     """Hand out health and discovery, administrators, nodes."""
     return (
-        DriverRegistration("discovery", lambda _: DiscoveryAuthorizer(), "health for all, discovery for the authenticated"),
+        DriverRegistration(
+            "discovery", lambda _: DiscoveryAuthorizer(), "health for all, discovery for the authenticated"
+        ),
         DriverRegistration("admin", lambda _: AdminAuthorizer(), "group system:masters may do everything"),
         DriverRegistration("node", lambda _: NodeAuthorizer(), "a node's certificate: only what its own agent needs"),
     )

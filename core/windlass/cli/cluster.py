@@ -7,8 +7,16 @@ from windlass.auth.kubeconfig import write_kubeconfig
 from windlass.auth.pki import CertificateAuthority, CertificateRequest, write_private
 from windlass.cli.datadir import DataDir
 
-API_HOSTS = ("127.0.0.1", "::1", "localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc",
-             "kubernetes.default.svc.cluster.local", "10.96.0.1")
+API_HOSTS = (
+    "127.0.0.1",
+    "::1",
+    "localhost",
+    "kubernetes",
+    "kubernetes.default",
+    "kubernetes.default.svc",
+    "kubernetes.default.svc.cluster.local",
+    "10.96.0.1",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,5 +61,10 @@ def issue_identities(data_dir: DataDir, cluster: Cluster) -> None:
     }
     for user, request in users.items():
         certificate, key = authority.issue(user, request)
-        write_kubeconfig(data_dir.kubeconfig(user), server=cluster.server, ca=authority.certificate_path,
-                         certificate=certificate, key=key)
+        write_kubeconfig(
+            data_dir.kubeconfig(user),
+            server=cluster.server,
+            ca=authority.certificate_path,
+            certificate=certificate,
+            key=key,
+        )

@@ -35,10 +35,24 @@ def down(*, purge: bool, data_dir: DataDir) -> None:
 def _clean_host(cluster: Cluster, data_dir: DataDir) -> None:
     """Have the host agent remove the pods and the network that it made."""
     command = [
-        sys.executable, "-m", "windlass.cli", "hostagent", "--cleanup", "--node-name", cluster.node_name,
-        "--runtime", cluster.runtime, "--data-dir", str(data_dir.agent(cluster.node_name)),
-        "--pod-cidr", cluster.pod_cidr, "--node-ip", cluster.node_ip,
+        sys.executable,
+        "-m",
+        "windlass.cli",
+        "hostagent",
+        "--cleanup",
+        "--node-name",
+        cluster.node_name,
+        "--runtime",
+        cluster.runtime,
+        "--data-dir",
+        str(data_dir.agent(cluster.node_name)),
+        "--pod-cidr",
+        cluster.pod_cidr,
+        "--node-ip",
+        cluster.node_ip,
     ]
     result = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)  # noqa: S603 - our own command
     if result.returncode != 0:
-        raise WindlassError(f"the host agent could not clean up; its processes are stopped. It said:\n{result.stderr[-2000:]}")
+        raise WindlassError(
+            f"the host agent could not clean up; its processes are stopped. It said:\n{result.stderr[-2000:]}"
+        )

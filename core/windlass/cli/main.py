@@ -24,11 +24,11 @@ OWN_COMMANDS = {
 class WindlassGroup(click.Group):
     """Imports a command only when it is asked for: `windlass version` must not pay for the API server."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         """Return our own commands, then the plugins'."""
         return [*OWN_COMMANDS, *sorted(set(self._from_plugins()) - set(OWN_COMMANDS))]
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         """Find a command: our own first, so that no plugin can take their place."""
         if cmd_name in OWN_COMMANDS:
             module, name = OWN_COMMANDS[cmd_name].split(":")

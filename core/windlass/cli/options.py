@@ -14,7 +14,9 @@ F = TypeVar("F", bound=Callable[..., Any])
 def data_dir_option(function: F) -> F:
     """Add `--data-dir`, given to the command as a DataDir."""
     return click.option(
-        "--data-dir", type=click.Path(path_type=Path, file_okay=False), default=default_data_dir,
+        "--data-dir",
+        type=click.Path(path_type=Path, file_okay=False),
+        default=default_data_dir,
         callback=lambda _ctx, _param, value: DataDir(value.resolve()),
         help="Where the cluster keeps its files.  [default: $WINDLASS_DATA_DIR, /var/lib/windlass for root]",
     )(function)
@@ -23,7 +25,10 @@ def data_dir_option(function: F) -> F:
 def config_option(function: F) -> F:
     """Add `--config`."""
     return click.option(
-        "--config", "config_path", type=click.Path(path_type=Path, dir_okay=False), default=None,
+        "--config",
+        "config_path",
+        type=click.Path(path_type=Path, dir_okay=False),
+        default=None,
         help="Configuration file (TOML).",
     )(function)
 

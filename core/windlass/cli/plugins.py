@@ -34,7 +34,13 @@ def list_plugins(config_path: Path | None, output: str) -> None:
         return
     rows = [("NAME", "DISTRIBUTION", "VERSION", "STATE", "PROVIDES OR REASON")]
     rows += [
-        (p["metadata"]["name"], p["spec"]["distribution"], p["spec"]["version"], p["status"]["state"], _summary(p["status"]))
+        (
+            p["metadata"]["name"],
+            p["spec"]["distribution"],
+            p["spec"]["version"],
+            p["status"]["state"],
+            _summary(p["status"]),
+        )
         for p in inventory
     ]
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
@@ -60,10 +66,14 @@ def info(config_path: Path | None, name: str) -> None:
         raise PluginError(f"no plugin named {name!r}; `windlass plugins list` shows them all")
     spec, status = found["spec"], found["status"]
     for key, value in (
-        ("Name", name), ("State", status["state"]), ("Reason", status["reason"] or "-"), ("Module", spec["module"]),
+        ("Name", name),
+        ("State", status["state"]),
+        ("Reason", status["reason"] or "-"),
+        ("Module", spec["module"]),
         ("Distribution", f"{spec['distribution']} {spec['version']}"),
         ("Hook-spec versions", ", ".join(map(str, spec["hookspecVersions"]))),
-        ("Hooks", ", ".join(status["hooks"]) or "-"), ("Drivers", ", ".join(status["drivers"]) or "-"),
+        ("Hooks", ", ".join(status["hooks"]) or "-"),
+        ("Drivers", ", ".join(status["drivers"]) or "-"),
     ):
         click.echo(f"{key + ':':<20}{value}")
     if status["traceback"]:

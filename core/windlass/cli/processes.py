@@ -89,8 +89,13 @@ class ProcessTable:
             return known
         with _open_private(self.log_path(name)) as log:
             child = subprocess.Popen(  # noqa: S603 - our own commands
-                list(command), stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
-                env={**os.environ, **(environment or {})}, cwd="/",
+                list(command),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                env={**os.environ, **(environment or {})},
+                cwd="/",
             )
         record = ProcessRecord(name, child.pid, _start_ticks(child.pid))
         path = self._run_dir / f"{name}.json"

@@ -33,6 +33,8 @@ def status(data_dir: DataDir) -> None:
         ready = node_is_ready(cluster.server, cluster.node_name, context)
         well = code == 200 and ready
         click.echo(f"API {cluster.server}: {'ready' if code == 200 else body.decode(errors='replace')}")
-        click.echo(f"node {cluster.node_name}: {'Ready' if ready else 'NotReady'}; runtime {cluster.runtime}, "
-                   f"store {cluster.store.split('://')[0]}")
+        click.echo(
+            f"node {cluster.node_name}: {'Ready' if ready else 'NotReady'}; runtime {cluster.runtime}, "
+            f"store {cluster.store.split('://')[0]}"
+        )
     sys.exit(0 if well else 1)

@@ -27,18 +27,37 @@ def _check_store(_ctx: click.Context, _param: click.Parameter, value: str) -> st
 
 
 @click.command()
-@click.option("--store", default="sqlite", show_default=True, callback=_check_store,
-              help="sqlite, memory, or zookeeper://host:port,.../chroot")
-@click.option("--runtime", default="auto", show_default=True,
-              help="auto, or the name of an installed runtime: docker, process, hollow, ...")
+@click.option(
+    "--store",
+    default="sqlite",
+    show_default=True,
+    callback=_check_store,
+    help="sqlite, memory, or zookeeper://host:port,.../chroot",
+)
+@click.option(
+    "--runtime",
+    default="auto",
+    show_default=True,
+    help="auto, or the name of an installed runtime: docker, process, hollow, ...",
+)
 @click.option("--port", default=6443, show_default=True, type=click.IntRange(1, 65535), help="Port of the API server.")
-@click.option("--node-name", default=lambda: socket.gethostname().lower(), help="Name of this Node.  [default: the host's]")
+@click.option(
+    "--node-name", default=lambda: socket.gethostname().lower(), help="Name of this Node.  [default: the host's]"
+)
 @click.option("--node-ip", default="127.0.0.1", show_default=True, help="Address of this Node.")
 @click.option("--pod-cidr", default="10.244.0.0/24", show_default=True, help="Addresses for this Node's pods.")
 @data_dir_option
 @config_option
-def up(store: str, runtime: str, port: int, node_name: str, node_ip: str, pod_cidr: str,  # noqa: PLR0913 - one per option
-       data_dir: DataDir, config_path: Path | None) -> None:
+def up(  # noqa: PLR0913, PLR0917 - one per option
+    store: str,
+    runtime: str,
+    port: int,
+    node_name: str,
+    node_ip: str,
+    pod_cidr: str,
+    data_dir: DataDir,
+    config_path: Path | None,
+) -> None:
     """Start API server, manager and host agent, and wait until the Node is ready. Running parts are left alone."""
     started = time.monotonic()
     data_dir.prepare()
@@ -51,8 +70,10 @@ def up(store: str, runtime: str, port: int, node_name: str, node_ip: str, pod_ci
     context = admin_context(data_dir)
     wait_until(lambda: fetch(cluster.server, "/readyz", context)[0] == 200, processes, "apiserver", 60)
     wait_until(lambda: node_is_ready(cluster.server, node_name, context), processes, "hostagent", 60)
-    click.echo(f"Windlass is ready after {time.monotonic() - started:.1f} s: {cluster.server}, node {node_name}, "
-               f"runtime {cluster.runtime}, store {store.split('://')[0]}")
+    click.echo(
+        f"Windlass is ready after {time.monotonic() - started:.1f} s: {cluster.server}, node {node_name}, "
+        f"runtime {cluster.runtime}, store {store.split('://', maxsplit=1)[0]}"
+    )
     click.echo(f"export KUBECONFIG={data_dir.kubeconfig('admin')}")
 
 
@@ -88,15 +109,44 @@ def _start(cluster: Cluster, data_dir: DataDir, processes: ProcessTable, config_
     windlass = [sys.executable, "-m", "windlass.cli"]
     common = ["--config", str(config_path)] if config_path else []
     node = f"node-{cluster.node_name}"
-    processes.start("apiserver", [
-        *windlass, "apiserver", "--data-dir", str(data_dir.root), "--store", cluster.store,
-        "--bind", f"127.0.0.1:{cluster.port}", *common,
-    ])
+    processes.start(
+        "apiserver",
+        [
+            *windlass,
+            "apiserver",
+            "--data-dir",
+            str(data_dir.root),
+            "--store",
+            cluster.store,
+            "--bind",
+            f"127.0.0.1:{cluster.port}",
+            *common,
+        ],
+    )
     processes.start("manager", [*windlass, "manager", "--kubeconfig", str(data_dir.kubeconfig("manager")), *common])
-    processes.start("hostagent", [
-        *windlass, "hostagent", "--kubeconfig", str(data_dir.kubeconfig(node)), "--node-name", cluster.node_name,
-        "--runtime", cluster.runtime, "--data-dir", str(data_dir.agent(cluster.node_name)),
-        "--node-ip", cluster.node_ip, "--pod-cidr", cluster.pod_cidr,
-        "--tls-cert", str(data_dir.pki / f"{node}.crt"), "--tls-key", str(data_dir.pki / f"{node}.key"),
-        "--client-ca", str(data_dir.pki / "ca.crt"), *common,
-    ])
+    processes.start(
+        "hostagent",
+        [
+            *windlass,
+            "hostagent",
+            "--kubeconfig",
+            str(data_dir.kubeconfig(node)),
+            "--node-name",
+            cluster.node_name,
+            "--runtime",
+            cluster.runtime,
+            "--data-dir",
+            str(data_dir.agent(cluster.node_name)),
+            "--node-ip",
+            cluster.node_ip,
+            "--pod-cidr",
+            cluster.pod_cidr,
+            "--tls-cert",
+            str(data_dir.pki / f"{node}.crt"),
+            "--tls-key",
+            str(data_dir.pki / f"{node}.key"),
+            "--client-ca",
+            str(data_dir.pki / "ca.crt"),
+            *common,
+        ],
+    )

@@ -25,9 +25,14 @@ def validate_section(
     try:
         return dict(schema.load(sections.get(section, {})))
     except marshmallow.ValidationError as error:
-        key, reasons = next(iter(error.normalized_messages().items()))
+        key, reasons = next(iter(_messages(error).items()))
         known = ", ".join(schema.fields)
         raise ConfigError(
             f"[plugins.config.{section}] {key}: {reasons[0] if isinstance(reasons, list) else reasons} "
             f"(plugin {plugin}; its keys: {known})"
         ) from error
+
+
+def _messages(error: marshmallow.ValidationError) -> Mapping[str, Any]:
+    messages: Any = error.messages
+    return messages if isinstance(messages, dict) else {"": messages}

@@ -53,7 +53,11 @@ def probe_import(module: str, seconds: float) -> str | None:
     try:
         child = subprocess.run(  # noqa: S603 - our own interpreter, a module name from an installed entry point
             [sys.executable, "-c", program, module],
-            capture_output=True, text=True, timeout=seconds, check=False, preexec_fn=_limit_memory,  # noqa: PLW1509
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+            check=False,
+            preexec_fn=_limit_memory,
         )
     except subprocess.TimeoutExpired:
         return f"importing {module} did not return within {seconds:g} s"

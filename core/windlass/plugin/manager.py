@@ -61,10 +61,19 @@ class PluginRecord:
             "apiVersion": "windlass.dev/v1",
             "kind": "Plugin",
             "metadata": {"name": self.name},
-            "spec": {"module": self.module, "distribution": self.distribution, "version": self.version,
-                     "hookspecVersions": list(self.spec_versions)},
-            "status": {"state": self.state.value, "reason": self.reason, "traceback": self.traceback,
-                       "hooks": self.hooks, "drivers": self.drivers},
+            "spec": {
+                "module": self.module,
+                "distribution": self.distribution,
+                "version": self.version,
+                "hookspecVersions": list(self.spec_versions),
+            },
+            "status": {
+                "state": self.state.value,
+                "reason": self.reason,
+                "traceback": self.traceback,
+                "hooks": self.hooks,
+                "drivers": self.drivers,
+            },
         }
 
 
@@ -163,7 +172,9 @@ class PluginManager:
         record = PluginRecord(entry_point.name, entry_point.module, distribution, version)
         taken = self.records.get(record.name)
         if taken is not None:
-            self._fail(taken, f"the name is claimed by {taken.distribution} and by {distribution}", breaks_contract=True)
+            self._fail(
+                taken, f"the name is claimed by {taken.distribution} and by {distribution}", breaks_contract=True
+            )
             return
         self.records[record.name] = record
         if record.name in self.config.blocked:
@@ -214,19 +225,28 @@ class PluginManager:
         except HungError as error:
             self._fail(self.records[name], f"{hook} {error}")
         except BaseException as error:  # noqa: BLE001 - isolation: a hook may raise anything
-            self._fail(self.records[name], f"{hook} raised {type(error).__name__}: {error}", trace=traceback.format_exc())
+            self._fail(
+                self.records[name], f"{hook} raised {type(error).__name__}: {error}", trace=traceback.format_exc()
+            )
         return None
 
     def _ask(self, name: str, hook: str, implementation: Callable[[], Any]) -> Sequence[Any]:
         answer = self._call(name, hook, implementation)
         if answer is None:
             return ()
-        if not isinstance(answer, list | tuple) or not all(hasattr(item, "name") or hasattr(item, "kind") for item in answer):
-            self._fail(self.records[name], f"{hook} must return a sequence of registrations, got {type(answer).__name__}",
-                       breaks_contract=True)
+        if not isinstance(answer, list | tuple) or not all(
+            hasattr(item, "name") or hasattr(item, "kind") for item in answer
+        ):
+            self._fail(
+                self.records[name],
+                f"{hook} must return a sequence of registrations, got {type(answer).__name__}",
+                breaks_contract=True,
+            )
             return ()
         record = self.records[name]
-        record.drivers = sorted({*record.drivers, *(f"{hook.removeprefix('register_')}/{_label(item)}" for item in answer)})
+        record.drivers = sorted(
+            {*record.drivers, *(f"{hook.removeprefix('register_')}/{_label(item)}" for item in answer)}
+        )
         return answer
 
 

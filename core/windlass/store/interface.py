@@ -76,7 +76,9 @@ class Page(NamedTuple):
 
 
 class Store(Protocol):
-    """All methods may be called concurrently from one event loop. Each has a deadline of its own and raises
+    """A replicated map with history.
+
+    All methods may be called concurrently from one event loop. Each has a deadline of its own and raises
     StoreUnavailableError (nothing written) or UnknownOutcomeError (perhaps written) when it passes.
     """
 

@@ -61,8 +61,12 @@ class KindCache:
         return self._objects.get(f"{namespace}/{name}")
 
     def select(
-        self, namespace: str = "", labels: LabelSelector | None = None, fields: FieldSelector | None = None,
-        limit: int = 0, after: str = "",
+        self,
+        namespace: str = "",
+        labels: LabelSelector | None = None,
+        fields: FieldSelector | None = None,
+        limit: int = 0,
+        after: str = "",
     ) -> tuple[list[CachedObject], bool, int]:
         """Return (objects in order, whether more follow, how many follow). '' is every namespace."""
         if labels is not None and labels.nothing:
@@ -102,7 +106,9 @@ class KindCache:
         if labels is not None:
             found += [self._labels.find(r.key, r.values) for r in labels.requirements if r.operator == "in"]
         if fields is not None:
-            found += [self._fields.find(name, (value,)) for name, operator, value in fields.requirements if operator == "="]
+            found += [
+                self._fields.find(name, (value,)) for name, operator, value in fields.requirements if operator == "="
+            ]
         return min(found, key=len) if found else None
 
     def watch(
@@ -169,7 +175,9 @@ class KindCache:
     def _concerned(self, change: CacheChange) -> list[Watcher]:
         concerned = list(self._watchers)
         if self._indexed_watchers:
-            pairs = {pair for cached in (change.old, change.new) if cached is not None for pair in cached.fields.items()}
+            pairs = {
+                pair for cached in (change.old, change.new) if cached is not None for pair in cached.fields.items()
+            }
             for pair in pairs & self._indexed_watchers.keys():
                 concerned += self._indexed_watchers[pair]
         return concerned

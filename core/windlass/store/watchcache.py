@@ -94,7 +94,9 @@ class WatchCache:
             async with asyncio.timeout(timeout_seconds):
                 await asyncio.shield(self._next_barrier)
         except TimeoutError:
-            raise StoreUnavailableError(f"the store did not confirm a consistent read within {timeout_seconds:g} s") from None
+            raise StoreUnavailableError(
+                f"the store did not confirm a consistent read within {timeout_seconds:g} s"
+            ) from None
 
     async def _run_barrier(self, previous: "asyncio.Task[None] | None") -> None:
         if previous is not None and not previous.done():
@@ -164,7 +166,7 @@ class WatchCache:
             return CachedObject(obj, selectable(self._kinds_of(prefix), obj), revision, create_revision)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             self.bad_values[key] += 1
-            log.error("bad_value_in_store", key=key, revision=revision, error=str(error))
+            log.warning("bad_value_in_store", key=key, revision=revision, error=str(error))
             return None
 
     def _advance(self, revision: int) -> None:

@@ -19,7 +19,10 @@ class Watcher:
     """Events of the objects that a selection selects, in order. Iterate, or take `next_batch`."""
 
     def __init__(
-        self, namespace: str, labels: LabelSelector | None, fields: FieldSelector | None,
+        self,
+        namespace: str,
+        labels: LabelSelector | None,
+        fields: FieldSelector | None,
         on_close: "Callable[[Watcher], None]",
     ) -> None:
         self.namespace = namespace

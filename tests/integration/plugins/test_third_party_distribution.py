@@ -12,7 +12,9 @@ EXAMPLE = Path(__file__).parents[3] / "examples/plugins/require-labels"
 
 
 def run(*command, check=True, **kwargs):
-    result = subprocess.run([str(part) for part in command], capture_output=True, text=True, check=False, timeout=300, **kwargs)
+    result = subprocess.run(
+        [str(part) for part in command], capture_output=True, text=True, check=False, timeout=300, **kwargs
+    )
     assert not check or result.returncode == 0, result.stdout + result.stderr
     return result
 

@@ -23,9 +23,12 @@ ADMIN = UserInfo("admin", ("system:masters",))
 NODE = UserInfo("system:node:n1", ("system:nodes",))
 
 
-def request(resource="pods", *, operation="CREATE", obj=None, old=None, user=ADMIN, reader=None, namespace="ns", name="x"):
-    return AdmissionRequest(operation, "", "v1", "", resource, "", namespace, name, obj, old, user, False,
-                            reader or Reader(), [])
+def request(
+    resource="pods", *, operation="CREATE", obj=None, old=None, user=ADMIN, reader=None, namespace="ns", name="x"
+):
+    return AdmissionRequest(
+        operation, "", "v1", "", resource, "", namespace, name, obj, old, user, False, reader or Reader(), []
+    )
 
 
 def test_a_missing_namespace_is_404_and_a_terminating_one_403():
@@ -43,10 +46,12 @@ def test_system_namespaces_stay():
 
 
 def test_priority_comes_from_the_class_or_the_global_default():
-    classes = Reader(priorityclasses=[
-        {"metadata": {"name": "high"}, "value": 1000, "preemptionPolicy": "Never"},
-        {"metadata": {"name": "usual"}, "value": 5, "globalDefault": True},
-    ])
+    classes = Reader(
+        priorityclasses=[
+            {"metadata": {"name": "high"}, "value": 1000, "preemptionPolicy": "Never"},
+            {"metadata": {"name": "usual"}, "value": 5, "globalDefault": True},
+        ]
+    )
     pod = {"spec": {"priorityClassName": "high"}}
     Priority().admit(request(obj=pod, reader=classes))
     assert (pod["spec"]["priority"], pod["spec"]["preemptionPolicy"]) == (1000, "Never")
@@ -67,7 +72,9 @@ def test_default_tolerations_are_added_once():
     DefaultTolerations().admit(request(obj=pod))
     DefaultTolerations().admit(request(obj=pod))
     assert [t["key"] for t in pod["spec"]["tolerations"]] == [
-        "node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"]
+        "node.kubernetes.io/not-ready",
+        "node.kubernetes.io/unreachable",
+    ]
 
 
 def test_pods_run_as_default():
@@ -81,7 +88,11 @@ def test_pods_run_as_default():
     [
         ({"metadata": {"name": "n2"}}, None, "only write its own Node"),
         ({"metadata": {"name": "n1", "ownerReferences": [{}]}}, None, "ownerReferences"),
-        ({"metadata": {"name": "n1", "labels": {"node-restriction.kubernetes.io/x": "1"}}}, None, "may not change label"),
+        (
+            {"metadata": {"name": "n1", "labels": {"node-restriction.kubernetes.io/x": "1"}}},
+            None,
+            "may not change label",
+        ),
         ({"metadata": {"name": "n1"}, "spec": {}}, {"metadata": {}, "spec": {"taints": [{"key": "k"}]}}, "taints"),
     ],
 )

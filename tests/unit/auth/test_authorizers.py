@@ -16,10 +16,18 @@ def pod(name, node, **spec):
 
 class Reader:
     PODS = (
-        pod("mine", "n1", containers=[{"env": [{"valueFrom": {"secretKeyRef": {"name": "s1"}}}],
-                                       "envFrom": [{"configMapRef": {"name": "c1"}}]}],
+        pod(
+            "mine",
+            "n1",
+            containers=[
+                {
+                    "env": [{"valueFrom": {"secretKeyRef": {"name": "s1"}}}],
+                    "envFrom": [{"configMapRef": {"name": "c1"}}],
+                }
+            ],
             volumes=[{"secret": {"secretName": "s2"}}, {"projected": {"sources": [{"configMap": {"name": "c2"}}]}}],
-            imagePullSecrets=[{"name": "s3"}]),
+            imagePullSecrets=[{"name": "s3"}],
+        ),
         pod("theirs", "n2", containers=[{"env": [{"valueFrom": {"secretKeyRef": {"name": "s9"}}}]}]),
     )
 
@@ -39,7 +47,10 @@ def ask(authorizer, user, verb, **attributes):
     [
         ("create", {"resource": "nodes"}),
         ("patch", {"resource": "nodes", "name": "n1", "subresource": "status"}),
-        ("update", {"group": "coordination.k8s.io", "resource": "leases", "namespace": "kube-node-lease", "name": "n1"}),
+        (
+            "update",
+            {"group": "coordination.k8s.io", "resource": "leases", "namespace": "kube-node-lease", "name": "n1"},
+        ),
         ("watch", {"resource": "pods", "field_selector": "spec.nodeName=n1"}),
         ("patch", {"resource": "pods", "subresource": "status", "namespace": "ns", "name": "mine"}),
         ("delete", {"resource": "pods", "namespace": "ns", "name": "mine"}),
@@ -60,7 +71,15 @@ def test_a_node_may_do_what_its_agent_needs(verb, attributes):
     [
         ("patch", {"resource": "nodes", "name": "n2", "subresource": "status"}),
         ("delete", {"resource": "nodes", "name": "n1"}),
-        ("update", {"group": "coordination.k8s.io", "resource": "leases", "namespace": "kube-system", "name": "windlass-manager"}),
+        (
+            "update",
+            {
+                "group": "coordination.k8s.io",
+                "resource": "leases",
+                "namespace": "kube-system",
+                "name": "windlass-manager",
+            },
+        ),
         ("list", {"resource": "pods"}),
         ("watch", {"resource": "pods", "field_selector": "spec.nodeName=n2"}),
         ("patch", {"resource": "pods", "subresource": "status", "namespace": "ns", "name": "theirs"}),

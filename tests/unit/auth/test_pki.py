@@ -15,8 +15,13 @@ def authority(tmp_path):
 def test_files_are_for_their_owner_only(authority, tmp_path):
     """S57."""
     certificate, key = authority.issue("admin", CertificateRequest("admin", ("system:masters",)))
-    write_kubeconfig(tmp_path / "admin.kubeconfig", server="https://127.0.0.1:1", ca=authority.certificate_path,
-                     certificate=certificate, key=key)
+    write_kubeconfig(
+        tmp_path / "admin.kubeconfig",
+        server="https://127.0.0.1:1",
+        ca=authority.certificate_path,
+        certificate=certificate,
+        key=key,
+    )
     for path in (certificate, key, authority.directory / "ca.key", tmp_path / "admin.kubeconfig"):
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert stat.S_IMODE(authority.directory.stat().st_mode) == 0o700

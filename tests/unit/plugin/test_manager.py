@@ -131,7 +131,10 @@ def test_two_plugins_that_claim_one_driver_are_both_named(make_plugin):
         ("@hookimpl\ndef register_runtimes():\n    raise KeyError('x')", "register_runtimes raised KeyError"),
         ("@hookimpl\ndef register_runtimes():\n    import sys; sys.exit(1)", "raised SystemExit"),
         ("@hookimpl\ndef register_runtimes():\n    return 7", "must return a sequence"),
-        ("@hookimpl\ndef register_runtimes():\n    import threading; threading.Event().wait()", "did not return within"),
+        (
+            "@hookimpl\ndef register_runtimes():\n    import threading; threading.Event().wait()",
+            "did not return within",
+        ),
     ],
 )
 def test_a_hook_that_misbehaves_fails_its_plugin_only(make_plugin, body, expected):
@@ -151,7 +154,9 @@ def test_blocked_and_not_allowed_plugins_say_so(make_plugin):
     assert all(record.reason for record in manager.records.values())
 
 
-WITH_CONFIG = GOOD + """
+WITH_CONFIG = (
+    GOOD
+    + """
     import marshmallow
     class Section(marshmallow.Schema):
         colour = marshmallow.fields.String(load_default="blue")
@@ -160,6 +165,7 @@ WITH_CONFIG = GOOD + """
     def register_config_schema():
         return {"section": "good", "schema": Section}
 """
+)
 
 
 def test_a_plugin_gets_its_validated_section(make_plugin):

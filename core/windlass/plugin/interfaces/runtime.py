@@ -221,7 +221,9 @@ class RuntimeDriver(Protocol):
         """List containers that this driver made, running or not, of one sandbox or all."""
         ...
 
-    def container_logs(self, container_id: str, *, follow: bool, since: float = 0.0, tail: int = -1) -> AsyncIterator[LogLine]:
+    def container_logs(
+        self, container_id: str, *, follow: bool, since: float = 0.0, tail: int = -1
+    ) -> AsyncIterator[LogLine]:
         """Yield a container's output; with `follow`, until it ends. `since` UNIX seconds; `tail` -1 means all."""
         ...
 

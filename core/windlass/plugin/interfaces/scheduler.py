@@ -227,6 +227,10 @@ class NodeColumns(Protocol):
         """Return the classes of all pods that are on nodes."""
         ...
 
+    def anti_affinity_classes(self) -> Iterable[PodRequirements]:
+        """Return those of them that have required pod anti-affinity."""
+        ...
+
     def class_counts(self, requirements: PodRequirements) -> Counts:
         """Return how many pods of one class each node has."""
         ...
@@ -262,7 +266,7 @@ class EquivalencePlugin(Protocol):
 
 
 class PreEnqueuePlugin(Protocol):
-    """`pre_enqueue`: may this pod enter the active queue?"""
+    """`pre_enqueue`: whether a pod may enter the active queue."""
 
     def pre_enqueue(self, pod: PodInfo) -> PluginStatus:
         """Return SUCCESS, or UNSCHEDULABLE with why not; asked again when the pod changes."""
@@ -294,7 +298,7 @@ class FilterPlugin(Protocol):
 
 
 class PostFilterPlugin(Protocol):
-    """`post_filter`: no node fits; can something be done?"""
+    """`post_filter`: no node fits; whether something can be done."""
 
     def post_filter(self, pod: PodInfo, cluster: Preview) -> PostFilterResult | None:
         """Return what to do, or None. Runs in order until one returns something with a node."""

@@ -31,7 +31,9 @@ class _Commit:
 class Committer:
     """Commits operations in groups. `on_commit` is told, on the loop, the changes of each group in order."""
 
-    def __init__(self, path: Path, loop: asyncio.AbstractEventLoop, on_commit: Callable[[Sequence[Change]], None]) -> None:
+    def __init__(
+        self, path: Path, loop: asyncio.AbstractEventLoop, on_commit: Callable[[Sequence[Change]], None]
+    ) -> None:
         self._connection = connect(path)
         self._loop = loop
         self._on_commit = on_commit
@@ -75,7 +77,8 @@ class Committer:
 
     def _run(self, group: list[_Commit]) -> list[Any]:
         """Run a group in one transaction; an operation that refuses has written nothing. Returns changes or errors."""
-        writer, outcomes = Writer(self._connection), []
+        writer = Writer(self._connection)
+        outcomes: list[Any] = []
         try:
             self._connection.execute("BEGIN IMMEDIATE")
             for commit in group:
@@ -89,7 +92,7 @@ class Committer:
                 self._since_compaction = 0
             self._connection.execute("COMMIT")
         except sqlite3.Error as error:
-            log.error("sqlite_commit_failed", error=str(error), commits=len(group))
+            log.warning("sqlite_commit_failed", error=str(error), commits=len(group))
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
             return [StoreUnavailableError(f"SQLite could not commit: {error}")] * len(group)

@@ -88,7 +88,8 @@ class Writer:
         change = self._record(ChangeType.PUT, key, value, create_revision)
         self._connection.execute(
             "INSERT INTO objects VALUES (?, ?, ?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value, "
-            "revision = excluded.revision", (key, value, change.revision, change.create_revision),
+            "revision = excluded.revision",
+            (key, value, change.revision, change.create_revision),
         )
         return change
 
@@ -115,7 +116,9 @@ def compacted_revision(connection: sqlite3.Connection) -> int:
 
 def read_one(connection: sqlite3.Connection, key: str) -> Stored | None:
     """Read a key."""
-    row = connection.execute("SELECT key, value, revision, create_revision FROM objects WHERE key = ?", (key,)).fetchone()
+    row = connection.execute(
+        "SELECT key, value, revision, create_revision FROM objects WHERE key = ?", (key,)
+    ).fetchone()
     return Stored(*row) if row else None
 
 
@@ -126,7 +129,8 @@ def read_page(connection: sqlite3.Connection, prefix: str, after: str, limit: in
         start = max(prefix, after)
         rows = connection.execute(
             "SELECT key, value, revision, create_revision FROM objects WHERE key >= ? AND key > ? AND key < ? "
-            "ORDER BY key LIMIT ?", (prefix, start if after else "", prefix + LAST, limit + 1 if limit else -1),
+            "ORDER BY key LIMIT ?",
+            (prefix, start if after else "", prefix + LAST, limit + 1 if limit else -1),
         ).fetchall()
         revision = last_revision(connection)
     finally:
@@ -141,4 +145,7 @@ def read_changes(connection: sqlite3.Connection, since: int, limit: int) -> list
         "SELECT type, key, value, revision, create_revision FROM changes WHERE revision > ? ORDER BY revision LIMIT ?",
         (since, limit),
     )
-    return [Change(ChangeType(kind), key, value, revision, created or revision) for kind, key, value, revision, created in rows]
+    return [
+        Change(ChangeType(kind), key, value, revision, created or revision)
+        for kind, key, value, revision, created in rows
+    ]

@@ -1,13 +1,14 @@
 """Refuse workloads that lack the labels which this cluster requires.
 
-    [plugins.config.require-labels]
-    labels = ["team"]
+[plugins.config.require-labels]
+labels = ["team"]
 """
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import marshmallow
+
 from windlass import AdmissionRequest, DriverRegistration, InvalidError, hookimpl
 
 WORKLOADS = frozenset({"deployments", "replicasets", "pods"})
@@ -37,7 +38,9 @@ class RequireLabels:
         metadata = request.obj["metadata"]
         missing = [label for label in self._labels if label not in metadata.get("labels", {})]
         if missing and not metadata.get("ownerReferences"):
-            raise InvalidError(f"metadata.labels: this cluster requires the label {missing[0]!r}; add it and apply again")
+            raise InvalidError(
+                f"metadata.labels: this cluster requires the label {missing[0]!r}; add it and apply again"
+            )
 
 
 @hookimpl

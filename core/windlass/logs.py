@@ -13,7 +13,8 @@ import structlog
 REDACTED = "**REDACTED**"
 
 _SECRET_KEYS = frozenset({
-    "authorization", "token", "password", "passwd", "secret", "credentials", "private_key", "client_key", "client_key_data",
+    "authorization", "token", "password", "passwd", "secret", "credentials", "private_key", "client_key",
+    "client_key_data",
     "client-key-data", "bearer", "cookie", "id_token", "access_token", "refresh_token",
 })
 _SECRET_SUFFIXES = ("_token", "_password", "_secret", "password", "-token")

@@ -1,17 +1,25 @@
 """Reading and building object metadata: owners, conditions, copies."""
 
+import os
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import orjson
 
-Obj = dict[str, Any]
+from windlass.apimachinery.scheme import Obj
+
+SUFFIX_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
 
 
 def new_uid() -> str:
     """Return a fresh uid (a random UUID)."""
     return str(uuid.uuid4())
+
+
+def random_suffix(length: int = 5) -> str:
+    """Return random characters for generated names: no vowels, so no words."""
+    return "".join(SUFFIX_ALPHABET[byte % len(SUFFIX_ALPHABET)] for byte in os.urandom(length))
 
 
 def deep_copy_json(value: Any) -> Any:
@@ -48,10 +56,10 @@ def get_controller_of(obj: Mapping[str, Any]) -> Obj | None:
     return None
 
 
-def is_controlled_by(obj: Mapping[str, Any], owner: Mapping[str, Any]) -> bool:
-    """Say whether `owner` (by uid) is the controller of the object."""
+def is_controlled_by(obj: Mapping[str, Any], owner_uid: str) -> bool:
+    """Say whether the owner of that uid is the controller of the object."""
     reference = get_controller_of(obj)
-    return reference is not None and reference.get("uid") == owner["metadata"]["uid"]
+    return reference is not None and reference.get("uid") == owner_uid
 
 
 def new_controller_ref(owner: Mapping[str, Any]) -> Obj:
@@ -69,6 +77,11 @@ def new_controller_ref(owner: Mapping[str, Any]) -> Obj:
 def find_condition(conditions: Iterable[Mapping[str, Any]] | None, condition_type: str) -> Mapping[str, Any] | None:
     """Return the condition of that type, or None."""
     return next((item for item in conditions or () if item.get("type") == condition_type), None)
+
+
+def get_condition(obj: Mapping[str, Any], condition_type: str) -> Mapping[str, Any] | None:
+    """Return a condition of the object's `status.conditions` by type, or None."""
+    return find_condition((obj.get("status") or {}).get("conditions"), condition_type)
 
 
 def is_condition_true(conditions: Iterable[Mapping[str, Any]] | None, condition_type: str) -> bool:

@@ -156,7 +156,7 @@ def is_env_var_name(text: str) -> list[str]:
     return [] if _ENV_NAME_RE.fullmatch(text) else [regex_message(_ENV_NAME_MESSAGE, f"^{_ENV_NAME}$")]
 
 
-def is_config_map_key(text: str) -> list[str]:
+def is_config_key(text: str) -> list[str]:
     """Check a key of a ConfigMap or Secret: it may become a file name."""
     errors = [max_length_message(DNS1123_SUBDOMAIN_MAX)] if len(text) > DNS1123_SUBDOMAIN_MAX else []
     if not _CONFIG_KEY_RE.fullmatch(text):

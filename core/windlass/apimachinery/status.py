@@ -1,6 +1,6 @@
 """The one place where errors become `Status` objects and `Status` objects become errors."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from windlass import errors
@@ -60,7 +60,7 @@ def to_status(error: ApiError) -> dict[str, Any]:
     return status
 
 
-def success_status(*, group: str = "", kind: str = "", name: str = "", uid: str = "") -> dict[str, Any]:
+def success(*, group: str = "", kind: str = "", name: str = "", uid: str = "") -> dict[str, Any]:
     """Return the `Status` of a deletion that left no object behind; `kind` is the plural, as Kubernetes has it."""
     details = {key: value for key, value in
                (("name", name), ("group", group), ("kind", kind), ("uid", uid)) if value}
@@ -82,4 +82,15 @@ def from_status(status: Mapping[str, Any], code: int) -> ApiError:
             uid=details.get("uid", ""), causes=causes, retry_after_seconds=details.get("retryAfterSeconds") or 0,
         ),
         metadata=dict(status.get("metadata") or {}),
+    )
+
+
+def invalid(kind: str, group: str, name: str, causes: Sequence[FieldError]) -> errors.InvalidError:
+    """Return the 422 that lists every field error, worded as kubectl users know it."""
+    lines = [f"{cause.field}: {cause.message}" for cause in causes]
+    listed = lines[0] if len(lines) == 1 else f"[{', '.join(lines)}]"
+    qualified = f"{kind}.{group}" if group else kind
+    return errors.InvalidError(
+        f'{qualified} "{name}" is invalid: {listed}',
+        details=ErrorDetails(group=group, kind=kind, name=name, causes=tuple(causes)),
     )

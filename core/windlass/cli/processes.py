@@ -8,7 +8,6 @@ import json
 import os
 import select
 import signal
-import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,16 +87,19 @@ class ProcessTable:
         if known is not None and known.running:
             return known
         with _open_private(self.log_path(name)) as log:
-            child = subprocess.Popen(  # noqa: S603 - our own commands
+            # Not subprocess: these children outlive us and nobody waits for them.
+            pid = os.posix_spawnp(
+                command[0],
                 list(command),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-                env={**os.environ, **(environment or {})},
-                cwd="/",
+                {**os.environ, **(environment or {})},
+                file_actions=[
+                    (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+                    (os.POSIX_SPAWN_DUP2, log.fileno(), 1),
+                    (os.POSIX_SPAWN_DUP2, log.fileno(), 2),
+                ],
+                setsid=True,
             )
-        record = ProcessRecord(name, child.pid, _start_ticks(child.pid))
+        record = ProcessRecord(name, pid, _start_ticks(pid))
         path = self._run_dir / f"{name}.json"
         path.write_text(json.dumps({"pid": record.pid, "startTicks": record.start_ticks, "command": list(command)}))
         path.chmod(0o600)

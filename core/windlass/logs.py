@@ -6,7 +6,7 @@ Messages are constant; what varies stands in keys: `logger.info("pod started", n
 import logging
 import sys
 from collections.abc import Mapping, MutableMapping
-from typing import Any, cast
+from typing import Any
 
 import structlog
 
@@ -88,7 +88,7 @@ def configure_logging(level: str = "info", fmt: str = "json") -> None:
 
 def get_logger(name: str) -> structlog.stdlib.BoundLogger:
     """Return the logger of a module; call as `get_logger(__name__)` at import time."""
-    return cast("structlog.stdlib.BoundLogger", structlog.stdlib.get_logger(name))
+    return structlog.stdlib.get_logger(name)
 
 
 # A process that never configures logging (a test, a library user) logs through the standard library, warnings and up.

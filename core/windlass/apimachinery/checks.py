@@ -1,80 +1,19 @@
-"""Kubernetes' words for what is wrong with a field, and checks for schema declarations that use them.
+"""Checks for schema declarations: `Str("...", checks=(checks.dns_label,))`.
 
-`Str("...", checks=(checks.dns_label,))`: each check takes a value and its path and returns what is wrong, in Kubernetes' words. The values have the right JSON type
+Each takes a value and its path and returns what is wrong, in Kubernetes' words. The values have the right JSON type
 already. Empty strings pass, as an absent field does; demand presence with `required=True, min_length=1`.
 """
 
-import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from windlass.apimachinery import names
+from windlass.apimachinery.field_errors import invalid, too_long
 from windlass.apimachinery.schema import FieldCheck
 from windlass.errors import FieldError
 
-TYPE_INVALID = "FieldValueTypeInvalid"
-"""Reason of values whose JSON type does not fit: the registry answers these with 400, not 422."""
-
-SHOWN_MAX = 1024
 
 TOTAL_ANNOTATIONS_MAX = 256 * 1024
-
-
-def shown(value: Any) -> str:
-    """Return a value as it stands in messages: compact JSON, cut when long."""
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    return text if len(text) <= SHOWN_MAX else text[:SHOWN_MAX] + "..."
-
-
-def _with_detail(text: str, detail: str) -> str:
-    return f"{text}: {detail}" if detail else text
-
-
-def required(path: str, detail: str = "") -> FieldError:
-    """Say that a field must be given."""
-    return FieldError(path, _with_detail("Required value", detail), "FieldValueRequired")
-
-
-def invalid(path: str, value: Any, detail: str) -> FieldError:
-    """Say that a value breaks a rule."""
-    return FieldError(path, _with_detail(f"Invalid value: {shown(value)}", detail), "FieldValueInvalid")
-
-
-def not_supported(path: str, value: Any, supported: Iterable[str]) -> FieldError:
-    """Say that a value is none of those that exist."""
-    choices = ", ".join(shown(choice) for choice in sorted(supported))
-    return FieldError(path, f"Unsupported value: {shown(value)}: supported values: {choices}", "FieldValueNotSupported")
-
-
-def forbidden(path: str, detail: str) -> FieldError:
-    """Say that a field may not be set, or not be changed, under the circumstances."""
-    return FieldError(path, _with_detail("Forbidden", detail), "FieldValueForbidden")
-
-
-def duplicate(path: str, value: Any) -> FieldError:
-    """Say that a value must be unique and is not."""
-    return FieldError(path, f"Duplicate value: {shown(value)}", "FieldValueDuplicate")
-
-
-def not_found(path: str, value: Any) -> FieldError:
-    """Say that a value refers to something that is not there."""
-    return FieldError(path, f"Not found: {shown(value)}", "FieldValueNotFound")
-
-
-def too_long(path: str, limit: int) -> FieldError:
-    """Say that a value has more bytes than allowed."""
-    return FieldError(path, f"Too long: may not be more than {limit} bytes", "FieldValueTooLong")
-
-
-def too_many(path: str, actual: int, limit: int) -> FieldError:
-    """Say that a list has more items than allowed."""
-    noun = "item" if limit == 1 else "items"
-    return FieldError(path, f"Too many: {actual}: must have at most {limit} {noun}", "FieldValueTooMany")
-
-
-def wrong_type(path: str, message: str) -> FieldError:
-    """Say that a value cannot be read as its field's type."""
-    return FieldError(path, message, TYPE_INVALID)
 
 
 def _text_check(rule: Callable[[str], list[str]], doc: str) -> FieldCheck:

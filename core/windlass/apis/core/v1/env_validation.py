@@ -15,14 +15,7 @@ RESOURCE_FIELDS = ("limits.cpu", "limits.ephemeral-storage", "limits.memory", "r
                    "requests.ephemeral-storage", "requests.memory")
 HUGE_PAGE_FIELDS = ("limits.hugepages-", "requests.hugepages-")
 SUBSCRIPT = re.compile(r"metadata\.(annotations|labels)\['(?P<key>[^']+)'\]")
-ENV_NAME = re.compile(r"[ -<>-~]+")
-ENV_NAME_RULE = "a valid environment variable name must consist only of printable ASCII characters other than '='"
 SOURCES = ("fieldRef", "resourceFieldRef", "configMapKeyRef", "secretKeyRef")
-
-
-def check_env_name(name: str) -> list[str]:
-    """Return what is wrong with a variable's name, in words."""
-    return [] if ENV_NAME.fullmatch(name) else [ENV_NAME_RULE]
 
 
 def validate_env(variables: Sequence[Mapping[str, Any]], path: str) -> list[FieldError]:
@@ -30,7 +23,7 @@ def validate_env(variables: Sequence[Mapping[str, Any]], path: str) -> list[Fiel
     found: list[FieldError] = []
     for index, variable in enumerate(variables):
         item, name = f"{path}[{index}]", variable.get("name") or ""
-        found += invalid_each(f"{item}.name", name, check_env_name(name)) if name else [required(f"{item}.name")]
+        found += invalid_each(f"{item}.name", name, names.is_env_var_name(name)) if name else [required(f"{item}.name")]
         if variable.get("valueFrom") is not None:
             found += _validate_source(variable, f"{item}.valueFrom")
     return found
@@ -82,7 +75,8 @@ def validate_key_ref(reference: Mapping[str, Any], path: str) -> list[FieldError
     """Check a reference to one key of a ConfigMap or Secret."""
     found = [] if reference.get("name") else [required(f"{path}.name")]
     key = reference.get("key") or ""
-    return found + (invalid_each(f"{path}.key", key, names.is_config_map_key(key)) if key else [required(f"{path}.key")])
+    problems = invalid_each(f"{path}.key", key, names.is_config_map_key(key)) if key else [required(f"{path}.key")]
+    return found + problems
 
 
 def validate_env_from(sources: Sequence[Mapping[str, Any]], path: str) -> list[FieldError]:
@@ -90,7 +84,7 @@ def validate_env_from(sources: Sequence[Mapping[str, Any]], path: str) -> list[F
     found = []
     for index, source in enumerate(sources):
         item, prefix = f"{path}[{index}]", source.get("prefix") or ""
-        found += invalid_each(f"{item}.prefix", prefix, check_env_name(prefix)) if prefix else []
+        found += invalid_each(f"{item}.prefix", prefix, names.is_env_var_name(prefix)) if prefix else []
         given = [field for field in ("configMapRef", "secretRef") if source.get(field) is not None]
         if not given:
             found.append(invalid(item, "", "must specify one of: `configMapRef` or `secretRef`"))

@@ -142,11 +142,13 @@ def validate_tolerations(tolerations: Sequence[Mapping[str, Any]], path: str) ->
                                  'operator must be Exists when `key` is empty, which means "match all values and all '
                                  'keys"'))
         if toleration.get("tolerationSeconds") is not None and effect != "NoExecute":
-            found.append(invalid(f"{item}.effect", effect, "effect must be 'NoExecute' when `tolerationSeconds` is set"))
+            found.append(invalid(f"{item}.effect", effect,
+                                 "effect must be 'NoExecute' when `tolerationSeconds` is set"))
         if operator == "Equal":
             found += invalid_each(f"{item}.operator", value, names.is_label_value(value))
         elif value:
-            found.append(invalid(f"{item}.operator", dict(toleration), "value must be empty when `operator` is 'Exists'"))
+            found.append(invalid(f"{item}.operator", dict(toleration),
+                                 "value must be empty when `operator` is 'Exists'"))
     return found
 
 
@@ -191,8 +193,8 @@ def _validate_spread_constraint(constraint: Mapping[str, Any], path: str) -> lis
     if domains is not None and domains <= 0:
         found.append(invalid(f"{path}.minDomains", domains, "must be greater than zero"))
     if domains is not None and constraint.get("whenUnsatisfiable") != "DoNotSchedule":
-        found.append(invalid(f"{path}.minDomains", domains, "can only use minDomains if whenUnsatisfiable=DoNotSchedule, "
-                             f"not {constraint.get('whenUnsatisfiable')}"))
+        found.append(invalid(f"{path}.minDomains", domains, "can only use minDomains if "
+                             f"whenUnsatisfiable=DoNotSchedule, not {constraint.get('whenUnsatisfiable')}"))
     keys = constraint.get("matchLabelKeys") or []
     found += _validate_label_keys(keys, f"{path}.matchLabelKeys")
     if keys and constraint.get("labelSelector") is None:

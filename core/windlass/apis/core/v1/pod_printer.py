@@ -48,7 +48,7 @@ def summarize(pod: Obj) -> PodSummary:
     count = all_init
     if not init_reason or _condition(status, "Initialized").get("status") == "True":
         count = sidecar_count
-        reason, ready = _sum_main(status, reason if not init_reason else init_reason, ready, count)
+        reason, ready = _sum_main(status, init_reason or reason, ready, count)
     else:
         reason = init_reason
     return PodSummary(ready, total, _with_deletion(pod, status, reason), count.restarts, count.last)

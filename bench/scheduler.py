@@ -1,8 +1,8 @@
 """SchedulingBasic of kube-scheduler's scheduler_perf, decisions only: no API server, no binding.
 
-5,000 nodes of 4 CPU / 32Gi / 110 pods, 1,000 pods already there, 10,000 measured pods of 100m / 500Mi. The peer's line is
-published (kubernetes/test/integration/scheduler_perf, measured on larger hardware, with API server and etcd), not from
-this machine; the machine's own limit is the cost of one scan of the node table for the best row.
+5,000 nodes of 4 CPU / 32Gi / 110 pods, 1,000 pods already there, 10,000 measured pods of 100m / 500Mi. The peer's line
+is published (test/integration/scheduler_perf, measured on larger hardware, with API server and etcd), not from this
+machine; the machine's own limit is the cost of one scan of the node table for the best row.
 """
 
 import argparse
@@ -39,7 +39,9 @@ def pod(index, template=0):
             "labels": {"app": f"app-{template}"},
             "creationTimestamp": "2026-01-01T00:00:00Z",
         },
-        "spec": {"containers": [{"name": "pause", "image": "pause", "resources": {"requests": requests, "limits": requests}}]},
+        "spec": {
+            "containers": [{"name": "pause", "image": "pause", "resources": {"requests": requests, "limits": requests}}]
+        },
     }
 
 
@@ -83,18 +85,28 @@ def main():
     parser.add_argument("--nodes", type=int, default=5000)
     parser.add_argument("--initial", type=int, default=1000)
     parser.add_argument("--pods", type=int, default=10000)
-    parser.add_argument("--templates", type=int, default=1, help="pod templates, interleaved: the worst case for batches")
+    parser.add_argument(
+        "--templates", type=int, default=1, help="pod templates, interleaved: the worst case for batches"
+    )
     parser.add_argument("--batch", type=int, default=256)
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
-    rounds = [run(options.nodes, options.initial, options.pods, options.templates, options.batch) for _ in range(options.rounds)]
+    rounds = [
+        run(options.nodes, options.initial, options.pods, options.templates, options.batch)
+        for _ in range(options.rounds)
+    ]
     rates = sorted(options.pods / decided for _, decided in rounds)
     both = statistics.median(options.pods / (queued + decided) for queued, decided in rounds)
     rate = statistics.median(rates)
-    print(f"SchedulingBasic {options.nodes}/{options.initial}/{options.pods}, decisions only, {options.templates} template(s)")
-    print(f"  decisions/s           {rate:>10,.0f}   (min {rates[0]:,.0f}, max {rates[-1]:,.0f}, {options.rounds} rounds)")
+    shape = f"{options.nodes}/{options.initial}/{options.pods}"
+    print(f"SchedulingBasic {shape}, decisions only, {options.templates} template(s)")
+    print(
+        f"  decisions/s           {rate:>10,.0f}   (min {rates[0]:,.0f}, max {rates[-1]:,.0f}, {options.rounds} rounds)"
+    )
     print(f"  with parse and queue  {both:>10,.0f}")
-    print(f"  published floor       {PUBLISHED_FLOOR:>10,}   (kube-scheduler, published, larger hardware, whole API path)")
+    print(
+        f"  published floor       {PUBLISHED_FLOOR:>10,}   (kube-scheduler, published, larger hardware, whole API path)"
+    )
     print(f"  ratio to published    {rate / PUBLISHED_FLOOR:>10.1f}")
     limit = scan_rate(options.nodes)
     print(f"  bare argmax scans/s   {limit:>10,.0f}   (this machine; decisions are {rate / limit:.0%} of it)")

@@ -110,14 +110,19 @@ class BatchPlanner:
         if state.version == table.version:
             return
         if len(self._ties) < table.size:
-            self._ties = self._random.permutation(len(table.valid)) * (TIE_SPAN / len(table.valid))
+            order = self._random.permutation(len(table.valid)).astype(np.float64)
+            self._ties = order * (TIE_SPAN / len(table.valid))
             state.version = -1
         view = TableView(table, pod.requirements)
+        took_part_before = (state.skipped, state.local)
         state.skipped, status = self._framework.pre_filter(pod, view)
         state.local = self._framework.row_local(state.skipped)
+        same_plugins = (state.skipped, state.local) == took_part_before
         refused = status.code is not Code.SUCCESS
         dirty = np.flatnonzero(table.row_versions[: table.size] > state.version)
-        partial = state.local and state.refusal is None and not refused and len(state.final) == table.size
+        partial = (
+            state.local and same_plugins and state.refusal is None and not refused and len(state.final) == table.size
+        )
         state.refusal = status if refused else None
         # A failing plugin must leave nothing half brought up to date behind.
         version, state.version = table.version, -1

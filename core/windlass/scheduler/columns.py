@@ -148,8 +148,15 @@ class NodeTable:
 
     def _grow(self, capacity: int) -> None:
         for name in (
-            "allocatable", "requested", "nonzero", "pod_counts", "allowed_pods", "valid", "unschedulable",
-            "taint_codes", "row_versions",
+            "allocatable",
+            "requested",
+            "nonzero",
+            "pod_counts",
+            "allowed_pods",
+            "valid",
+            "unschedulable",
+            "taint_codes",
+            "row_versions",
         ):
             setattr(self, name, grown(getattr(self, name), capacity))
 
@@ -201,10 +208,10 @@ class NodeTable:
         self._assumed.discard(pod.uid)
         current = self.placements.get(pod.uid)
         row = self.rows.get(node_name)
-        if current is not None and row == self.placements.row_of(pod.uid):
-            if current.requirements is pod.requirements:
-                self.placements.replace(pod)
-                return
+        in_place = current is not None and row == self.placements.row_of(pod.uid)
+        if in_place and current is not None and current.requirements is pod.requirements:
+            self.placements.replace(pod)
+            return
         if current is not None:
             self.remove_pod(pod.uid)
             row = self.rows.get(node_name)

@@ -11,6 +11,7 @@ class Diagnosis:
     """What each filter said. A node counts for the first filter that refuses it, for each of that filter's reasons.
 
     `candidates` are rows refused for reasons that removing pods could resolve; `rejecters` the plugins that refused.
+    `helpless_priority` is the highest for which `post_filter` is known not to help.
     """
 
     total: int
@@ -19,6 +20,7 @@ class Diagnosis:
     post_filter_message: str = ""
     rejecters: list[str] = field(default_factory=list)
     candidates: list[int] = field(default_factory=list)
+    helpless_priority: int | None = None
 
     @property
     def message(self) -> str:

@@ -69,7 +69,9 @@ def load_plugins(
         raise PluginError(f"scheduler plugins registered more than once: {', '.join(doubled)}")
     unknown = sorted(set(config) - set(names))
     if unknown:
-        raise PluginError(f"configuration for unknown scheduler plugins: {', '.join(unknown)}; known: {', '.join(names)}")
+        raise PluginError(
+            f"configuration for unknown scheduler plugins: {', '.join(unknown)}; known: {', '.join(names)}"
+        )
     loaded = []
     for registration in registrations:
         section = config.get(registration.name, {})
@@ -118,7 +120,13 @@ class Framework:
         """Log and count a plugin's failure and return the error to raise."""
         PLUGIN_FAILURES.labels(plugin, extension_point).inc()
         cause = problem if isinstance(problem, BaseException) else None
-        logger.error("scheduler plugin failed", plugin=plugin, extension_point=extension_point, problem=repr(problem), exc_info=cause)
+        logger.error(
+            "scheduler plugin failed",
+            plugin=plugin,
+            extension_point=extension_point,
+            problem=repr(problem),
+            exc_info=cause,
+        )
         return PluginFailureError(plugin, extension_point, repr(problem) if cause else str(problem))
 
     def _status(self, loaded: LoadedPlugin, extension_point: str, *arguments: Any) -> PluginStatus:
@@ -130,7 +138,7 @@ class Framework:
     # -- the queue
 
     def queue_sort(self, pod: PodInfo) -> Any:
-        """Return the pod's place in the active queue; behind all others when the plugin fails, so that no pod is lost."""
+        """Return the pod's place in the active queue: behind all others when the plugin fails, so that none is lost."""
         if self._sorter is None:
             return _default_queue_sort(pod)
         try:
@@ -236,7 +244,9 @@ class Framework:
             if result is None:
                 continue
             if not isinstance(result, PostFilterResult):
-                raise self.failure(loaded.name, "post_filter", f"returned {type(result).__name__}, not PostFilterResult")
+                raise self.failure(
+                    loaded.name, "post_filter", f"returned {type(result).__name__}, not PostFilterResult"
+                )
             if result.node_name:
                 return result
             messages.append(result.message)
@@ -265,15 +275,17 @@ class Framework:
     # -- the binding cycle
 
     async def run_async(self, extension_point: str, pod: PodInfo, node_name: str) -> PluginStatus:
-        """Run `permit` or `pre_bind` of all plugins; the first refusal ends it. `bind`: the first that does not SKIP."""
+        """Run `permit` or `pre_bind` of all plugins, up to the first refusal; `bind`, up to the first not to SKIP."""
         last = PluginStatus(Code.SKIP)
         for loaded in self._with(extension_point):
             try:
                 last = await getattr(loaded.plugin, extension_point)(pod, node_name)
-            except (Exception, SystemExit) as error:  # plugin isolation: named in log and metric, fails this pod only
+            except (Exception, SystemExit) as error:  # noqa: BLE001 - plugin isolation: named in log and metric
                 return PluginStatus(Code.ERROR, str(self.failure(loaded.name, extension_point, error)))
             if not isinstance(last, PluginStatus):
-                return PluginStatus(Code.ERROR, str(self.failure(loaded.name, extension_point, "returned no PluginStatus")))
+                return PluginStatus(
+                    Code.ERROR, str(self.failure(loaded.name, extension_point, "returned no PluginStatus"))
+                )
             if last.code is not (Code.SKIP if extension_point == "bind" else Code.SUCCESS):
                 return last
         return last if extension_point == "bind" else SUCCESS

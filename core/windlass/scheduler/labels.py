@@ -76,10 +76,12 @@ class LabelColumns:
         known = self._column(key).values
         wanted = [known[value] for value in values if value in known]
         if len(wanted) == 1:
-            return codes == wanted[0]
-        return np.isin(codes, wanted)
+            return np.equal(codes, wanted[0])
+        mask: Mask = np.isin(codes, wanted)
+        return mask
 
     def numbers(self, key: str, codes: Counts) -> Scores:
         """Read the values behind codes as integers, NaN where absent or not one."""
         table = np.array([*self._column(key).numbers, np.nan])
-        return table[codes]
+        numbers: Scores = table[codes]
+        return numbers

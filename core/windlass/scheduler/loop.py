@@ -22,7 +22,13 @@ from windlass.scheduler.framework import Framework, PluginFailureError, load_plu
 from windlass.scheduler.podinfo import PodParser
 from windlass.scheduler.preview import TablePreview
 from windlass.scheduler.queue import Place, QueuedPod, SchedulingQueue
-from windlass.scheduler.reporting import SCHEDULER_ERROR, SCHEDULING_GATED, UNSCHEDULABLE, needs_report, report_condition
+from windlass.scheduler.reporting import (
+    SCHEDULER_ERROR,
+    SCHEDULING_GATED,
+    UNSCHEDULABLE,
+    needs_report,
+    report_condition,
+)
 from windlass.scheduler.tracking import DEFAULT_SCHEDULER_NAME, ClusterTracker, News
 
 if TYPE_CHECKING:
@@ -35,6 +41,8 @@ logger = get_logger(__name__)
 BATCH_SIZE = 256
 BIND_CONCURRENCY = 64
 FLUSH_SECONDS = 1.0
+HELPS_PER_BATCH = 4
+"""How many pods of a batch `post_filter` may make room for."""
 
 
 class Scheduler:
@@ -60,6 +68,7 @@ class Scheduler:
         self._bind_concurrency = int(options.get("bind_concurrency", BIND_CONCURRENCY))
         self._jobs: asyncio.Queue[Callable[[], Awaitable[None]]] = asyncio.Queue()
         self._few_jobs = asyncio.Event()
+        self._helps_left = HELPS_PER_BATCH
         self.framework = Framework(load_plugins(registrations, options.get("plugins") or {}))
         self.table = NodeTable()
         self.queue = SchedulingQueue(clock, self.framework.queue_sort, self.framework.pre_enqueue)
@@ -128,8 +137,13 @@ class Scheduler:
 
     async def _wake(self) -> None:
         while True:
-            news = await self._tracker.wait_news()
-            self.queue.wake(lambda pod, news=news: self._may_fit(pod, news))  # type: ignore[misc]
+            await self._tracker.wait_news()
+            self._wake_pods()
+
+    def _wake_pods(self) -> None:
+        news = self._tracker.take_news()
+        if news is not None:
+            self.queue.wake(lambda pod: self._may_fit(pod, news))
 
     def _may_fit(self, pod: PodInfo, news: News) -> bool:
         try:
@@ -144,7 +158,9 @@ class Scheduler:
 
     def schedule_batch(self) -> int:
         """Decide on the next batch of equal pods; return how many were taken off the queue."""
+        self._wake_pods()  # first, so that a more important pod that waited is not overtaken by a newer one
         batch = self.queue.pop_batch(self._batch_size)
+        self._helps_left = HELPS_PER_BATCH
         known: tuple[int, Diagnosis] | None = None
         for index, queued in enumerate(batch):
             try:
@@ -184,16 +200,30 @@ class Scheduler:
         self._report(queued, SCHEDULER_ERROR, message)
 
     def _unschedulable(self, queued: QueuedPod, diagnosis: Diagnosis) -> None:
-        help_offered = PostFilterResult()
-        if diagnosis.candidates and self.framework.has("post_filter"):
-            preview = TablePreview(self._planner, self.table, queued.pod, diagnosis)
-            help_offered = self.framework.post_filter(queued.pod, preview)
-            diagnosis.post_filter_message = help_offered.message
+        help_offered = self._post_filter(queued.pod, diagnosis)
         metrics.SCHEDULE_ATTEMPTS.labels("unschedulable").inc()
-        self.queue.park(queued)
+        if self._helps_left > 0:
+            self.queue.park(queued)
+        else:
+            self.queue.retry(queued)  # it may be helped next time
+        if help_offered.node_name:
+            queued.backoff_until = 0.0  # when the victims have gone it must come before those that it preempted
         self._report(queued, UNSCHEDULABLE, diagnosis.message, help_offered.node_name)
         for victim in help_offered.victims:
             self._jobs.put_nowait(lambda victim=victim: self._evict(victim, queued.pod))  # type: ignore[misc]
+
+    def _post_filter(self, pod: PodInfo, diagnosis: Diagnosis) -> PostFilterResult:
+        """Ask plugins for help, for a few pods per batch only: it takes long, and nothing else happens meanwhile."""
+        known_hopeless = diagnosis.helpless_priority is not None and pod.priority <= diagnosis.helpless_priority
+        if not diagnosis.candidates or known_hopeless or self._helps_left <= 0 or not self.framework.has("post_filter"):
+            return PostFilterResult()
+        offered = self.framework.post_filter(pod, TablePreview(self._planner, self.table, pod, diagnosis))
+        diagnosis.post_filter_message = offered.message
+        if offered.node_name:
+            self._helps_left -= 1
+        else:
+            diagnosis.helpless_priority = pod.priority
+        return offered
 
     # -- telling the API server
 
@@ -233,8 +263,12 @@ class Scheduler:
         if nominated_node_name or needs_report(pod, reason, message):
             self._jobs.put_nowait(
                 lambda: report_condition(
-                    self._client, self._clock, pod,
-                    reason=reason, message=message, nominated_node_name=nominated_node_name,
+                    self._client,
+                    self._clock,
+                    pod,
+                    reason=reason,
+                    message=message,
+                    nominated_node_name=nominated_node_name,
                 )
             )
 

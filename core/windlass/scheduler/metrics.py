@@ -8,9 +8,13 @@ SCHEDULE_ATTEMPTS = Counter(
     ["result"],
 )
 PLUGIN_FAILURES = Counter(
-    "scheduler_plugin_failures", "Calls of a scheduler plugin that raised or broke its contract.", ["plugin", "extension_point"]
+    "scheduler_plugin_failures",
+    "Calls of a scheduler plugin that raised or broke its contract.",
+    ["plugin", "extension_point"],
 )
-PENDING_PODS = Gauge("scheduler_pending_pods", "Pods that wait, by queue: active, backoff, unschedulable, gated.", ["queue"])
+PENDING_PODS = Gauge(
+    "scheduler_pending_pods", "Pods that wait, by queue: active, backoff, unschedulable, gated.", ["queue"]
+)
 BATCH_SECONDS = Histogram(
     "scheduler_batch_duration_seconds",
     "Time to decide on one batch of equal pods.",

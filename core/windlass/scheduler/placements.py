@@ -1,7 +1,7 @@
 """Which pods are where: counts per row of each class and owner, host ports, and the pods themselves."""
 
-from collections import OrderedDict
-from collections.abc import Hashable, Iterable, Sequence
+from collections import Counter, OrderedDict
+from collections.abc import Hashable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -38,8 +38,9 @@ class SparseCounts:
         if column is not None and row < len(column):
             column[row] += delta
 
-    def __iter__(self) -> "Iterable[Hashable]":  # type: ignore[misc]
-        return iter(list(self._sparse))
+    def present(self) -> list[Hashable]:
+        """Return the keys with any count."""
+        return list(self._sparse)
 
     def column(self, key: Hashable, size: int) -> Counts:
         """Return the counts of rows 0..size-1. Do not change it."""
@@ -91,6 +92,7 @@ class Placements:
         self.ports = HostPortTable()
         self._classes = SparseCounts()
         self._owners = SparseCounts()
+        self._anti_affinity: Counter[PodRequirements] = Counter()
         self._rows: dict[int, dict[str, PodInfo]] = {}
         self._row_of: dict[str, int] = {}
 
@@ -130,12 +132,20 @@ class Placements:
         self._classes.change(requirements, row, delta)
         if requirements.owner_uid:
             self._owners.change(requirements.owner_uid, row, delta)
+        if requirements.pod_anti_affinity.get("requiredDuringSchedulingIgnoredDuringExecution"):
+            self._anti_affinity[requirements] += delta
+            if not self._anti_affinity[requirements]:
+                del self._anti_affinity[requirements]
         if requirements.host_ports:
             self.ports.change(requirements.host_ports, row, delta)
 
     def classes(self) -> list[PodRequirements]:
         """Return the classes of all pods that are placed."""
-        return [key for key in self._classes if isinstance(key, PodRequirements)]
+        return [key for key in self._classes.present() if isinstance(key, PodRequirements)]
+
+    def anti_affinity_classes(self) -> list[PodRequirements]:
+        """Return those of them with required anti-affinity."""
+        return list(self._anti_affinity)
 
     def class_column(self, requirements: PodRequirements, size: int) -> Counts:
         """Return how many pods of a class each row has."""

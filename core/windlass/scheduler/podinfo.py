@@ -126,16 +126,24 @@ class PodParser:
             obj=obj,
         )
 
-    def _requirements(self, obj: Mapping[str, Any], metadata: Mapping[str, Any], spec: Mapping[str, Any]) -> PodRequirements:
+    def _requirements(
+        self, obj: Mapping[str, Any], metadata: Mapping[str, Any], spec: Mapping[str, Any]
+    ) -> PodRequirements:
         owner_uid = _controller_uid(metadata)
         get = spec.get
         key = orjson.dumps(
             (
-                metadata.get("namespace"), metadata.get("labels"), owner_uid,
+                metadata.get("namespace"),
+                metadata.get("labels"),
+                owner_uid,
                 [_scheduling_parts(container) for container in get("containers") or ()],
                 [_scheduling_parts(container) for container in get("initContainers") or ()],
-                get("nodeSelector"), get("affinity"), get("tolerations"), get("topologySpreadConstraints"),
-                get("overhead"), get("hostNetwork"),
+                get("nodeSelector"),
+                get("affinity"),
+                get("tolerations"),
+                get("topologySpreadConstraints"),
+                get("overhead"),
+                get("hostNetwork"),
                 [equivalence_key(obj) for equivalence_key in self._equivalence_keys],
             ),
             option=orjson.OPT_SORT_KEYS,

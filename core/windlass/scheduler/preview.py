@@ -1,4 +1,4 @@
-"""What `post_filter` plugins may ask: would the pod fit if these others were gone?"""
+"""Answers the question of `post_filter` plugins: would the pod fit if these others were gone."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager

@@ -149,7 +149,9 @@ class SchedulingQueue:
             _, entry, queued = heapq.heappop(self._backoff)
             if queued.entry == entry:
                 self._enter(queued)
-        for queued in [queued for queued in self._all_unschedulable() if now - queued.since >= UNSCHEDULABLE_TIMEOUT_SECONDS]:
+        for queued in [
+            queued for queued in self._all_unschedulable() if now - queued.since >= UNSCHEDULABLE_TIMEOUT_SECONDS
+        ]:
             self._move(queued)
 
     async def wait(self) -> None:

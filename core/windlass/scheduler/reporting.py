@@ -35,7 +35,7 @@ def needs_report(pod: PodInfo, reason: str, message: str) -> bool:
 async def report_condition(
     client: "Client", clock: Clock, pod: PodInfo, *, reason: str, message: str, nominated_node_name: str = ""
 ) -> None:
-    """Write PodScheduled=False. A pod that has gone is left alone; other failures are logged: the next attempt reports."""
+    """Write PodScheduled=False. A pod that has gone is left alone; other failures are logged: the next try reports."""
     condition = current_condition(pod.obj)
     now = rfc3339(clock.now())
     since = condition.get("lastTransitionTime", now) if condition.get("status") == "False" else now

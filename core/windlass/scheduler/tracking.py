@@ -58,9 +58,14 @@ class ClusterTracker:
         """Ignore whatever informers say from now on."""
         self._closed = True
 
-    async def wait_news(self) -> News:
-        """Return what happened, waiting for the first thing."""
+    async def wait_news(self) -> None:
+        """Return when something has happened that nobody took yet."""
         await self._has_news.wait()
+
+    def take_news(self) -> News | None:
+        """Return what happened since the last call; None for nothing."""
+        if not self._has_news.is_set():
+            return None
         self._has_news.clear()
         news, self._news = self._news, News()
         return news

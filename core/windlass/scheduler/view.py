@@ -118,6 +118,10 @@ class TableView:
         """See `NodeColumns`."""
         return self._table.placements.classes()
 
+    def anti_affinity_classes(self) -> Iterable[PodRequirements]:
+        """See `NodeColumns`."""
+        return self._table.placements.anti_affinity_classes()
+
     def class_counts(self, requirements: PodRequirements) -> Counts:
         """See `NodeColumns`."""
         column = self._table.placements.class_column(requirements, self._table.size)

@@ -87,7 +87,8 @@ class NodeAffinity:
         total = sum(term["weight"] for term in preferred)
         if not total:
             return None
-        scores = np.zeros(nodes.size, dtype=np.float64)
+        scores: Scores = np.zeros(nodes.size, dtype=np.float64)
         for term in preferred:
             scores += matches_term(nodes, term["preference"]) * float(term["weight"])
-        return scores * (MAX_SCORE / total)
+        scores *= MAX_SCORE / total
+        return scores

@@ -1,5 +1,7 @@
 """Spreads the pods of one controller."""
 
+import numpy as np
+
 from windlass.plugin.interfaces.arrays import Scores
 from windlass.plugin.interfaces.scheduler import MAX_SCORE, NodeColumns, PodInfo
 
@@ -15,5 +17,5 @@ class SelectorSpread:
         owner_uid = pod.requirements.owner_uid
         if not owner_uid:
             return None
-        scores: Scores = MAX_SCORE / (1.0 + nodes.owner_pods(owner_uid))
+        scores: Scores = MAX_SCORE / (1.0 + nodes.owner_pods(owner_uid).astype(np.float64))
         return scores

@@ -20,7 +20,7 @@ def _first_untolerated(taints: Sequence[Taint], tolerations: Sequence[Toleration
 
 
 class TaintToleration:
-    """Filter: NoSchedule and NoExecute taints. Score: 100 with no untolerated PreferNoSchedule taint, 50 with one, ..."""
+    """Filter: NoSchedule and NoExecute taints. Score: 100 without untolerated PreferNoSchedule taints, else less."""
 
     def filter(self, pod: PodInfo, nodes: NodeColumns) -> Sequence[Rejection]:
         """See `FilterPlugin`. One reason per taint: the node's first that is not tolerated."""

@@ -28,9 +28,15 @@ def build_pod(name, *, namespace="default", owner="", labels=None, node_name="",
     container = {"name": "main", "image": "i", "resources": {"requests": requests}}
     if ports:
         container["ports"] = [
-            {"containerPort": port, "hostPort": port, "hostIP": ip, "protocol": protocol} for ip, protocol, port in ports
+            {"containerPort": port, "hostPort": port, "hostIP": ip, "protocol": protocol}
+            for ip, protocol, port in ports
         ]
-    metadata = {"name": name, "namespace": namespace, "uid": f"{namespace}-{name}", "creationTimestamp": more.pop("created", "")}
+    metadata = {
+        "name": name,
+        "namespace": namespace,
+        "uid": f"{namespace}-{name}",
+        "creationTimestamp": more.pop("created", ""),
+    }
     if labels:
         metadata["labels"] = labels
     if owner:

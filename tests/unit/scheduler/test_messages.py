@@ -14,7 +14,8 @@ def test_one_node_counts_for_every_resource_that_lacks(build):
     core = build.core([build.node("n0", pods="0"), build.node("n1")])
     message = core.place(build.pod("p", requests={"cpu": "5", "memory": "9Gi", "example.com/gpu": "1"}))
     assert message == (
-        "0/2 nodes are available: 1 Too many pods, 2 Insufficient cpu, 2 Insufficient example.com/gpu, 2 Insufficient memory."
+        "0/2 nodes are available: "
+        "1 Too many pods, 2 Insufficient cpu, 2 Insufficient example.com/gpu, 2 Insufficient memory."
     )
 
 
@@ -60,7 +61,9 @@ def test_host_ports(build, held, wanted, clash):
     """C313: 0.0.0.0 claims the port on every address; protocols do not clash."""
     core = build.core([build.node("n0")])
     core.add(build.pod("holder", ports=[held]), "n0")
-    expected = "0/1 nodes are available: 1 node(s) didn't have free ports for the requested pod ports." if clash else "n0"
+    expected = (
+        "0/1 nodes are available: 1 node(s) didn't have free ports for the requested pod ports." if clash else "n0"
+    )
     assert core.place(build.pod("p", ports=[wanted])) == expected
 
 

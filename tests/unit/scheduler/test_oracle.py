@@ -8,7 +8,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 KEYS, VALUES = ("zone", "disk", "size"), ("a", "b", "3", "7")
-TAINTS = [("gpu", "yes", "NoSchedule"), ("old", "", "NoExecute"), ("busy", "", "PreferNoSchedule"), ("far", "x", "PreferNoSchedule")]
+TAINTS = [
+    ("gpu", "yes", "NoSchedule"),
+    ("old", "", "NoExecute"),
+    ("busy", "", "PreferNoSchedule"),
+    ("far", "x", "PreferNoSchedule"),
+]
 
 
 def quantity_cpu(text):
@@ -20,7 +25,9 @@ def quantity_memory(text):
 
 
 def amounts(requests):
-    return {name: {"cpu": quantity_cpu, "memory": quantity_memory}.get(name, int)(text) for name, text in requests.items()}
+    return {
+        name: {"cpu": quantity_cpu, "memory": quantity_memory}.get(name, int)(text) for name, text in requests.items()
+    }
 
 
 # -- the oracle
@@ -44,7 +51,9 @@ def effective(pod, defaults):
             phases.append(plus(sidecars, of(container)))
     phases.append(plus(containers, sidecars))
     names = {name for phase in phases for name in phase}
-    return plus({name: max(phase.get(name, 0) for phase in phases) for name in names}, amounts(spec.get("overhead", {})))
+    return plus(
+        {name: max(phase.get(name, 0) for phase in phases) for name in names}, amounts(spec.get("overhead", {}))
+    )
 
 
 def tolerated(pod, taint):
@@ -131,9 +140,19 @@ def score(node, pods, pod):
         free.append(Fraction(max(allocatable[name] - counted, 0), allocatable[name]))
         shares.append(min(Fraction(asked, allocatable[name]), Fraction(1)))
     total = Fraction(100) * sum(free) / 2 + 100 - abs(shares[0] - shares[1]) * 50
-    soft = [t for n in [node] for t in n["spec"].get("taints", ()) if t["effect"] == "PreferNoSchedule" and not tolerated(pod, t)]
+    soft = [
+        t
+        for n in [node]
+        for t in n["spec"].get("taints", ())
+        if t["effect"] == "PreferNoSchedule" and not tolerated(pod, t)
+    ]
     total += 3 * Fraction(100, 1 + len(soft))
-    preferred = pod["spec"].get("affinity", {}).get("nodeAffinity", {}).get("preferredDuringSchedulingIgnoredDuringExecution", ())
+    preferred = (
+        pod["spec"]
+        .get("affinity", {})
+        .get("nodeAffinity", {})
+        .get("preferredDuringSchedulingIgnoredDuringExecution", ())
+    )
     weights = sum(term["weight"] for term in preferred)
     if weights:
         total += 2 * Fraction(100 * sum(t["weight"] for t in preferred if term_holds(node, t["preference"])), weights)
@@ -148,17 +167,31 @@ def score(node, pods, pod):
 labels = st.dictionaries(st.sampled_from(KEYS), st.sampled_from(VALUES), max_size=3)
 expression = st.one_of(
     st.fixed_dictionaries(
-        {"key": st.sampled_from(KEYS), "operator": st.sampled_from(["In", "NotIn"]), "values": st.lists(st.sampled_from(VALUES), min_size=1)}
+        {
+            "key": st.sampled_from(KEYS),
+            "operator": st.sampled_from(["In", "NotIn"]),
+            "values": st.lists(st.sampled_from(VALUES), min_size=1),
+        }
     ),
     st.fixed_dictionaries({"key": st.sampled_from(KEYS), "operator": st.sampled_from(["Exists", "DoesNotExist"])}),
     st.fixed_dictionaries(
-        {"key": st.just("size"), "operator": st.sampled_from(["Gt", "Lt"]), "values": st.sampled_from([["3"], ["5"], ["7"]])}
+        {
+            "key": st.just("size"),
+            "operator": st.sampled_from(["Gt", "Lt"]),
+            "values": st.sampled_from([["3"], ["5"], ["7"]]),
+        }
     ),
 )
 field = st.fixed_dictionaries(
-    {"key": st.just("metadata.name"), "operator": st.sampled_from(["In", "NotIn"]), "values": st.lists(st.sampled_from(["n0", "n1"]), min_size=1, max_size=1)}
+    {
+        "key": st.just("metadata.name"),
+        "operator": st.sampled_from(["In", "NotIn"]),
+        "values": st.lists(st.sampled_from(["n0", "n1"]), min_size=1, max_size=1),
+    }
 )
-term = st.fixed_dictionaries({}, optional={"matchExpressions": st.lists(expression, max_size=2), "matchFields": st.lists(field, max_size=1)})
+term = st.fixed_dictionaries(
+    {}, optional={"matchExpressions": st.lists(expression, max_size=2), "matchFields": st.lists(field, max_size=1)}
+)
 toleration = st.sampled_from(
     [
         {"operator": "Exists"},
@@ -178,7 +211,11 @@ requests = st.fixed_dictionaries(
     },
 )
 ports = st.lists(
-    st.tuples(st.sampled_from(["0.0.0.0", "10.0.0.1", "10.0.0.2"]), st.sampled_from(["TCP", "UDP"]), st.sampled_from([80, 443])),
+    st.tuples(
+        st.sampled_from(["0.0.0.0", "10.0.0.1", "10.0.0.2"]),
+        st.sampled_from(["TCP", "UDP"]),
+        st.sampled_from([80, 443]),
+    ),
     max_size=2, unique=True,
 )  # fmt: skip
 
@@ -187,7 +224,9 @@ ports = st.lists(
 def templates(draw):
     affinity = {}
     if draw(st.booleans()):
-        affinity["requiredDuringSchedulingIgnoredDuringExecution"] = {"nodeSelectorTerms": draw(st.lists(term, min_size=1, max_size=2))}
+        affinity["requiredDuringSchedulingIgnoredDuringExecution"] = {
+            "nodeSelectorTerms": draw(st.lists(term, min_size=1, max_size=2))
+        }
     if draw(st.booleans()):
         preference = st.fixed_dictionaries({"weight": st.integers(1, 100), "preference": term})
         affinity["preferredDuringSchedulingIgnoredDuringExecution"] = draw(st.lists(preference, min_size=1, max_size=2))
@@ -199,7 +238,9 @@ def templates(draw):
         "requests": draw(requests),
         "ports": draw(st.one_of(st.just([]), ports)),
         "owner": draw(st.sampled_from(["", "rs1", "rs2"])),
-        "nodeSelector": draw(st.one_of(st.just({}), st.dictionaries(st.sampled_from(KEYS), st.sampled_from(VALUES), max_size=1))),
+        "nodeSelector": draw(
+            st.one_of(st.just({}), st.dictionaries(st.sampled_from(KEYS), st.sampled_from(VALUES), max_size=1))
+        ),
         "tolerations": draw(st.lists(toleration, max_size=2)),
         "affinity": {"nodeAffinity": affinity} if affinity else {},
         "initContainers": init,
@@ -303,9 +344,14 @@ class World:
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
-@given(st.lists(templates(), min_size=3, max_size=3), operations, st.lists(node_facts(), min_size=1, max_size=3), st.integers(0, 5))
-def test_columns_agree_with_the_oracle(build, pod_templates, steps, first_nodes, seed):
-    """Every choice is feasible and best; pods stay pending exactly when no node fits; the table equals a rebuilt one."""
+@given(
+    pod_templates=st.lists(templates(), min_size=3, max_size=3),
+    steps=operations,
+    first_nodes=st.lists(node_facts(), min_size=1, max_size=3),
+    seed=st.integers(0, 5),
+)
+def test_columns_agree_with_the_oracle(build, *, pod_templates, steps, first_nodes, seed):
+    """Every choice is feasible and best; pods pend exactly when no node fits; the table equals a rebuilt one."""
     world = World(build, seed)
     for index, facts in enumerate(first_nodes):
         world.node(f"n{index}", facts)
@@ -322,9 +368,12 @@ def test_columns_agree_with_the_oracle(build, pod_templates, steps, first_nodes,
 
 
 def test_a_batch_never_goes_above_allocatable(build):
-    """P90: heterogeneous nodes, more pods than fit: exactly as many are placed as fit, none above what nodes can give."""
+    """P90: heterogeneous nodes, more pods than fit: as many are placed as fit, none above what nodes can give."""
     core = build.core([build.node(f"n{index}", cpu=str(1 + index % 4), pods=str(5 + index % 7)) for index in range(50)])
-    places = [core.place(build.pod(f"p{index}", requests={"cpu": "300m", "memory": "64Mi"}), 599 - index) for index in range(600)]
+    places = [
+        core.place(build.pod(f"p{index}", requests={"cpu": "300m", "memory": "64Mi"}), 599 - index)
+        for index in range(600)
+    ]
     table = core.table
     expected = sum(min((1 + index % 4) * 1000 // 300, 5 + index % 7) for index in range(50))
     assert sum(place.startswith("n") for place in places) == expected

@@ -44,7 +44,13 @@ async def test_a_batch_is_one_class_from_the_head(fixture):
         fixture.add(f"a{index}", created="1", labels={"app": "a"})
     fixture.add("b", created="2", labels={"app": "b"})
     fixture.add("a9", created="3", labels={"app": "a"})
-    assert [fixture.pop(2), fixture.pop(), fixture.pop(), fixture.pop(), fixture.pop()] == [["a0", "a1"], ["a2"], ["b"], ["a9"], []]
+    assert [fixture.pop(2), fixture.pop(), fixture.pop(), fixture.pop(), fixture.pop()] == [
+        ["a0", "a1"],
+        ["a2"],
+        ["b"],
+        ["a9"],
+        [],
+    ]
 
 
 @pytest.mark.parametrize(("attempts", "seconds"), [(1, 1), (2, 2), (3, 4), (4, 8), (5, 10), (9, 10)])

@@ -9,6 +9,7 @@ API server refuses its writes by the fence (see `windlass.client.client.Fence`).
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from windlass.apimachinery.scheme import Resource
@@ -20,16 +21,26 @@ from windlass.logs import get_logger
 
 Obj = dict[str, Any]
 LEASES = Resource("coordination.k8s.io", "v1", "leases")
-LEASE_SECONDS = 15.0
-RENEW_DEADLINE_SECONDS = 10.0
-RETRY_SECONDS = 2.0
 log = get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class ElectionTiming:
+    """How long a Lease holds, when its holder gives up, and how often everybody tries."""
+
+    lease_seconds: float = 15.0
+    renew_deadline_seconds: float = 10.0
+    retry_seconds: float = 2.0
+
+    def __post_init__(self) -> None:
+        if not self.retry_seconds < self.renew_deadline_seconds < self.lease_seconds:
+            raise ValueError("want retry_seconds < renew_deadline_seconds < lease_seconds")
 
 
 class LeaderElector:
     """One candidate. `identity` must be unique to this process."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the contract of every caller
         self,
         client: Client,
         lease_namespace: str,
@@ -37,18 +48,15 @@ class LeaderElector:
         identity: str,
         clock: Clock,
         *,
-        lease_seconds: float = LEASE_SECONDS,
-        renew_deadline_seconds: float = RENEW_DEADLINE_SECONDS,
-        retry_seconds: float = RETRY_SECONDS,
+        timing: ElectionTiming | None = None,
     ) -> None:
-        if not retry_seconds < renew_deadline_seconds < lease_seconds:
-            raise ValueError("want retry_seconds < renew_deadline_seconds < lease_seconds")
+        timing = timing or ElectionTiming()
         self._client = client
         self._namespace, self._name, self.identity = lease_namespace, lease_name, identity
         self._clock = clock
-        self._lease_seconds = lease_seconds
-        self._deadline = renew_deadline_seconds
-        self._retry = retry_seconds
+        self._lease_seconds = timing.lease_seconds
+        self._deadline = timing.renew_deadline_seconds
+        self._retry = timing.retry_seconds
         self._seen: tuple[Any, ...] = ()
         self._seen_at = 0.0
         self._lease: Obj | None = None

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 Obj = dict[str, Any]
+Objects = list[Obj]
 Key = tuple[str, str]
 IndexFunction = Callable[[Mapping[str, Any]], Iterable[str]]
 
@@ -34,7 +35,7 @@ class Indexer:
         """Return one object, or None."""
         return self._objects.get(key)
 
-    def list(self, namespace: str = "") -> list[Obj]:
+    def list(self, namespace: str = "") -> Objects:
         """Return the objects of a namespace; of all, with ''."""
         found = self._by_namespace.get(namespace, {}) if namespace else self._objects
         return list(found.values())
@@ -48,7 +49,7 @@ class Indexer:
         for key, obj in self._objects.items():
             self._enter(name, key, obj)
 
-    def by_index(self, name: str, value: str) -> list[Obj]:
+    def by_index(self, name: str, value: str) -> Objects:
         """Return the objects for which the index function gave the value."""
         return list(self._indexes[name].get(value, {}).values())
 

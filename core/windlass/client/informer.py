@@ -15,7 +15,7 @@ from prometheus_client import Counter
 
 from windlass.apimachinery.scheme import Resource
 from windlass.client.client import Client, WatchEvent
-from windlass.client.indexer import Indexer, IndexFunction, key_of
+from windlass.client.indexer import Indexer, IndexFunction, Objects, key_of
 from windlass.clock import Clock
 from windlass.errors import GoneError, UnavailableError, WindlassError
 from windlass.logs import get_logger
@@ -72,7 +72,7 @@ class Informer:
         """Return one object as last seen, or None. Never mutate it."""
         return self._indexer.get((namespace, name))
 
-    def list(self, namespace: str = "") -> list[Obj]:
+    def list(self, namespace: str = "") -> Objects:
         """Return the objects of a namespace; of all, with ''. Never mutate them."""
         return self._indexer.list(namespace)
 
@@ -80,7 +80,7 @@ class Informer:
         """Keep an index: `function` gives the values under which an object is found by `by_index`."""
         self._indexer.add_index(name, function)
 
-    def by_index(self, name: str, value: str) -> list[Obj]:
+    def by_index(self, name: str, value: str) -> Objects:
         """Return the objects that have the value in the index."""
         return self._indexer.by_index(name, value)
 

@@ -46,7 +46,7 @@ async def reconcile_once(queue: WorkQueue, reconcile: Reconcile, key: str, contr
         RECONCILES.labels(controller, "conflict").inc()
         log.debug("reconcile_conflict", controller=controller, key=key, error=str(error))
         queue.retry(key)
-    except Exception as error:  # noqa: BLE001 - the top of the loop: one bad key must not stop the others
+    except Exception as error:  # the top of the loop: one bad key must not stop the others
         RECONCILES.labels(controller, "error").inc()
         wait = float(error.details.retry_after_seconds) if isinstance(error, ApiError) else 0.0
         delay = queue.retry(key, at_least_seconds=wait)

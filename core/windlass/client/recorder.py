@@ -1,7 +1,7 @@
 """Events: what users should know about their objects, written beside the work and never in its way.
 
-The same news again raises the count of the Event that told it first. One object may tell 25 different things at once and
-one more every five minutes after that; what does not fit the queue is dropped and counted.
+The same news again raises the count of the Event that told it first. One object may tell 25 different things at once
+and one more every five minutes after that; what does not fit the queue is dropped and counted.
 """
 
 import asyncio
@@ -58,7 +58,7 @@ class EventRecorder:
         self._counts = {"recorded": 0, "written": 0, "dropped": 0}
 
     def event(self, obj: Mapping[str, Any], event_type: str, reason: str, message: str) -> None:
-        """Tell something about an object: `event_type` is Normal or Warning. Never blocks, never raises for its sake."""
+        """Tell something about an object: `event_type` is Normal or Warning. Never blocks."""
         reference = _reference(obj)
         key = (reference.get("uid", ""), reference.get("namespace", ""), reference.get("name", ""),
                reference.get("fieldPath", ""), event_type, reason, message)
@@ -146,7 +146,7 @@ class EventRecorder:
                 await self._write_once(news)
             except ApiError as error:
                 last = attempt == ATTEMPTS - 1
-                if error.code < 500 and error.code != 429 or last:
+                if last or (error.code < 500 and error.code != 429):
                     self._drop("refused")
                     log.warning("event_not_written", reason=news.event["reason"], error=str(error))
                     return

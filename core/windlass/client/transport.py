@@ -68,7 +68,7 @@ class Transport(Protocol):
 
 
 class HttpTransport:
-    """HTTPS (or HTTP) by aiohttp: kept-alive connections, client certificate by the `ssl_context`, or a bearer token."""
+    """HTTPS (or HTTP) by aiohttp; who we are stands in the `ssl_context` (client certificate) or is a bearer token."""
 
     def __init__(self, server: str, ssl_context: ssl.SSLContext | None = None, token: str = "") -> None:
         self.server = server.rstrip("/")

@@ -7,6 +7,7 @@ import asyncio
 import heapq
 import itertools
 from collections import deque
+from typing import Any
 
 from windlass.clock import Clock
 
@@ -103,7 +104,7 @@ class WorkQueue:
             while True:
                 self._has_sooner.clear()
                 self._bring_up()
-                waits = [group.create_task(self._has_sooner.wait())]
+                waits: list[asyncio.Task[Any]] = [group.create_task(self._has_sooner.wait())]
                 if self._delayed:
                     seconds = self._delayed[0][0] - self._clock.monotonic()
                     waits.append(group.create_task(self._sleep(seconds)))
@@ -111,9 +112,8 @@ class WorkQueue:
                 for task in waits:
                     task.cancel()
 
-    async def _sleep(self, seconds: float) -> bool:
+    async def _sleep(self, seconds: float) -> None:
         await self._clock.sleep(seconds)
-        return True
 
     def _bring_up(self) -> None:
         now = self._clock.monotonic()

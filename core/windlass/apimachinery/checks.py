@@ -12,7 +12,6 @@ from windlass.apimachinery.field_errors import invalid, too_long
 from windlass.apimachinery.schema import FieldCheck
 from windlass.errors import FieldError
 
-
 TOTAL_ANNOTATIONS_MAX = 256 * 1024
 
 

@@ -1,4 +1,4 @@
-"""Kubernetes' words for what is wrong with a field; each function returns `FieldError`s with the sentence of kubectl."""
+"""Kubernetes' words for what is wrong with a field; each function returns the sentence that kubectl prints."""
 
 import json
 from collections.abc import Iterable

@@ -3,8 +3,9 @@
 import asyncio
 from typing import TYPE_CHECKING
 
+from windlass.apis.resources import PODS
 from windlass.clock import Clock
-from windlass.errors import ApiError, ConflictError, NotFoundError, WindlassError
+from windlass.errors import ConflictError, ForbiddenError, InvalidError, NotFoundError
 from windlass.logs import get_logger
 from windlass.plugin.interfaces.scheduler import SUCCESS, Code, PluginStatus, PodInfo
 from windlass.scheduler.columns import NodeTable
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 logger = get_logger(__name__)
 
 PERMIT_TIMEOUT_SECONDS = 60.0
+SETTLE_ATTEMPTS = 5
 
 
 class Binder:
@@ -57,10 +59,25 @@ class Binder:
     async def _post_binding(self, pod: PodInfo, node_name: str) -> PluginStatus:
         try:
             await self._client.bind(pod.namespace, pod.name, node_name, pod.uid)
-        except (NotFoundError, ConflictError) as error:
+        except (NotFoundError, ConflictError, InvalidError, ForbiddenError) as error:
             logger.info("pod was not bound", pod=pod.key, node=node_name, problem=str(error))
             return PluginStatus(Code.ERROR, str(error))
-        except (ApiError, WindlassError, OSError, TimeoutError) as error:
-            logger.warning("binding failed", pod=pod.key, node=node_name, problem=repr(error))
-            return PluginStatus(Code.ERROR, f"binding failed: {error}")
+        except Exception as error:  # noqa: BLE001 - whatever happened, the pod must not stay assumed for nothing
+            logger.warning("outcome of binding unknown", pod=pod.key, node=node_name, problem=repr(error))
+            return await self._settle(pod, node_name, f"binding failed: {error}")
         return SUCCESS
+
+    async def _settle(self, pod: PodInfo, node_name: str, problem: str) -> PluginStatus:
+        """Find out whether a bind without answer happened: giving the room away too early would overfill the node."""
+        for attempt in range(SETTLE_ATTEMPTS):
+            try:
+                obj = await self._client.get(PODS, pod.name, pod.namespace)
+            except NotFoundError:
+                break
+            except Exception as error:  # noqa: BLE001 - asked again, then given up with the first problem as the reason
+                logger.warning("pod cannot be read", pod=pod.key, problem=repr(error))
+                await self._clock.sleep(2.0**attempt)
+                continue
+            bound = obj["metadata"].get("uid") == pod.uid and obj.get("spec", {}).get("nodeName") == node_name
+            return SUCCESS if bound else PluginStatus(Code.ERROR, problem)
+        return PluginStatus(Code.ERROR, problem)

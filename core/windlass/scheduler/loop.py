@@ -124,7 +124,10 @@ class Scheduler:
     async def _work(self) -> None:
         while True:
             job = await self._jobs.get()
-            await job()
+            try:
+                await job()
+            except Exception:
+                logger.exception("scheduler job failed")
             if self._jobs.qsize() <= 2 * self._batch_size:
                 self._few_jobs.set()
 

@@ -68,6 +68,10 @@ class FakeCluster:
         self.bound[namespace, pod_name] = node_name
         self.pods.put(pod)
 
+    async def get(self, resource, name, namespace=""):
+        assert resource is PODS
+        return self.pods.objects[namespace, name]
+
     async def patch(self, resource, name, patch, namespace="", *, patch_type, subresource):
         assert (resource, patch_type, subresource) == (PODS, "application/strategic-merge-patch+json", "status")
         if (namespace, name) not in self.pods.objects:
@@ -180,6 +184,23 @@ async def test_a_failed_bind_gives_the_room_back_and_is_tried_again(cluster, err
         assert scheduler.table.requested[0, 0] == 0
         await settle(scheduler, 2)
         assert cluster.where("p") == "n0"
+
+
+async def test_a_bind_whose_answer_was_lost_is_settled_by_looking(cluster):
+    """P90: the node's room is not given away while the pod may be on it, and the pod is not bound a second time."""
+
+    async def bind(namespace, pod_name, node_name, uid=""):
+        await FakeCluster.bind(cluster, namespace, pod_name, node_name, uid)
+        raise OSError("connection lost after the request")
+
+    cluster.bind = bind
+    cluster.node("n0", cpu="1")
+    async with running(cluster) as scheduler:
+        cluster.pod("p", requests={"cpu": "1"})
+        await settle(scheduler, 15)
+        assert cluster.where("p") == "n0"
+        assert scheduler.table.requested[0, 0] == 1000
+        assert cluster.patches == []
 
 
 async def test_a_deleted_pod_is_dropped_even_while_it_is_being_bound(cluster):

@@ -109,7 +109,8 @@ def test_spread_refuses_when_the_emptiest_zone_is_full(build):
     ]
     assert places[6] == (
         "0/4 nodes are available: 1 Too many pods, "
-        "1 node(s) didn't match pod topology spread constraints (missing required label), 2 node(s) didn't match pod topology spread constraints."
+        "1 node(s) didn't match pod topology spread constraints (missing required label), "
+        "2 node(s) didn't match pod topology spread constraints."
     )
 
 

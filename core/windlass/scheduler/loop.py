@@ -88,13 +88,9 @@ class Scheduler:
         nodes, pods = self._informers.informer(NODES), self._informers.informer(PODS)
         await nodes.wait_synced()
         await pods.wait_synced()
+        stop_nodes = nodes.on_event(self._tracker.on_node, replay=True)
+        stop_pods = pods.on_event(self._tracker.on_pod, replay=True)
         try:
-            for node in nodes.list():
-                self._tracker.on_node("ADDED", None, node)
-            nodes.on_event(self._tracker.on_node)
-            for pod in pods.list():
-                self._tracker.on_pod("ADDED", None, pod)
-            pods.on_event(self._tracker.on_pod)
             logger.info("scheduler runs", nodes=self.table.node_count, plugins=self.framework.plugin_names())
             async with asyncio.TaskGroup() as group:
                 for _ in range(self._bind_concurrency):
@@ -103,7 +99,8 @@ class Scheduler:
                 group.create_task(self._wake())
                 group.create_task(self._schedule())
         finally:
-            self._tracker.close()
+            stop_nodes()
+            stop_pods()
 
     def statistics(self) -> dict[str, int]:
         """Return how much waits where, and how many nodes are known."""

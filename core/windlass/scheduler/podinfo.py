@@ -62,7 +62,6 @@ def pod_requests(spec: Mapping[str, Any], view: Callable[[dict[str, int]], dict[
         if container.get("restartPolicy") == "Always":
             _add(total, requests)
             _add(sidecars, requests)
-            _raise_to(peak, sidecars)
         else:
             _add(requests, sidecars)
             _raise_to(peak, requests)

@@ -52,11 +52,6 @@ class ClusterTracker:
         self._on_unreadable = on_unreadable
         self._news = News()
         self._has_news = asyncio.Event()
-        self._closed = False
-
-    def close(self) -> None:
-        """Ignore whatever informers say from now on."""
-        self._closed = True
 
     async def wait_news(self) -> None:
         """Return when something has happened that nobody took yet."""
@@ -80,8 +75,6 @@ class ClusterTracker:
 
     def on_node(self, _event_type: str, old: Mapping[str, Any] | None, new: Mapping[str, Any] | None) -> None:
         """Handle an event of the node informer: `new` None means deleted."""
-        if self._closed:
-            return
         if new is None:
             if old is not None:
                 self._table.remove_node(old["metadata"]["name"])
@@ -99,8 +92,6 @@ class ClusterTracker:
 
     def on_pod(self, _event_type: str, old: Mapping[str, Any] | None, new: Mapping[str, Any] | None) -> None:
         """Handle an event of the pod informer: `new` None means deleted."""
-        if self._closed:
-            return
         if old is not None and (new is None or new["metadata"].get("uid") != old["metadata"].get("uid")):
             self._forget(old)
         if new is not None:

@@ -25,8 +25,11 @@ class FakeInformer:
     def list(self, namespace=""):
         return list(self.objects.values())
 
-    def on_event(self, handler):
+    def on_event(self, handler, *, replay=False):
         self.handlers.append(handler)
+        for obj in self.list() if replay else ():
+            handler("ADDED", None, obj)
+        return lambda: self.handlers.remove(handler)
 
     def put(self, obj):
         key = (obj["metadata"].get("namespace", ""), obj["metadata"]["name"])
@@ -113,6 +116,8 @@ async def running(cluster, registrations=REGISTRATIONS, **config):
         task.cancel()
         results = await asyncio.gather(task, return_exceptions=True)
     assert isinstance(results[0], asyncio.CancelledError), results
+    assert not cluster.pods.handlers
+    assert not cluster.nodes.handlers
 
 
 async def settle(scheduler, seconds=0.0):

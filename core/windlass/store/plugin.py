@@ -21,10 +21,19 @@ def _sqlite(config: Mapping[str, Any]) -> Store:
     return SqliteStore(Path(config["data_dir"]) / "state.db", shared=int(config.get("workers", 1)) > 1)
 
 
+def _zookeeper(config: Mapping[str, Any]) -> Store:
+    from windlass.store.zookeeper import ZooKeeperStore  # noqa: PLC0415
+    from windlass.store.zookeeper.url import parse_url  # noqa: PLC0415
+
+    hosts, credentials = parse_url(config["url"], Path(config["data_dir"]))
+    return ZooKeeperStore(hosts, credentials)
+
+
 @hookimpl
 def register_stores() -> Sequence[DriverRegistration]:
     """Hand out the stores by URL scheme."""
     return (
         DriverRegistration("memory", _memory, "in memory: one process, nothing kept"),
         DriverRegistration("sqlite", _sqlite, "one file on this machine"),
+        DriverRegistration("zookeeper", _zookeeper, "replicated: zookeeper://[user:password@]host:port,.../chroot"),
     )

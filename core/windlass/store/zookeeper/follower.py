@@ -1,0 +1,143 @@
+"""Follows the log: entries in sequence, read ahead in a window, then one `exists` watch on the next."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+from kazoo.exceptions import NoNodeError
+from kazoo.protocol.serialization import Exists, GetData
+
+from windlass.errors import CompactedError, StoreUnavailableError
+from windlass.logs import get_logger
+from windlass.store.interface import Change, Progress
+from windlass.store.zookeeper.changelog import OPEN, TRIMMED, ChangeLog, Place
+from windlass.store.zookeeper.connection import Answer, Connection
+from windlass.store.zookeeper.layout import EntryNode, MalformedZnodeError, Paths, decode_entry
+
+WINDOW = 128
+RETRY_SECONDS = 0.05
+log = get_logger(__name__)
+
+
+class Follower:
+    """One watch of the whole store. Keeps its place over lost connections and sessions."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        change_log: ChangeLog,
+        paths: Paths,
+        on_entry: Callable[[EntryNode, int, int], None],
+    ) -> None:
+        self._connection = connection
+        self._log = change_log
+        self._paths = paths
+        self._on_entry = on_entry
+        self._wake = asyncio.Event()
+        self._window = 8
+        self._place = Place(0, 0)
+        self._revision = 0
+        self._armed = False
+        self._sealed = False
+        self.malformed = 0
+
+    async def follow(self, since: int) -> AsyncIterator[Change | Progress]:
+        """Yield all changes after a revision. Raises CompactedError; StoreUnavailableError when closed."""
+        self._revision = since
+        self._place = await self._log.locate(since)
+        while True:
+            try:
+                self._wake.clear()
+                for item in await self._read():
+                    yield item
+            except StoreUnavailableError as error:
+                log.info("zookeeper_follower_waits", reason=str(error))
+                self._armed = False
+                await self._connection.wait_connected()
+                await asyncio.sleep(RETRY_SECONDS)
+
+    async def _read(self) -> list[Change | Progress]:
+        """Read one window; at the end of what there is, wait for more."""
+        segment, first = self._place
+        requests: list[Any] = []
+        if not self._armed:
+            requests.append(GetData(self._paths.segment(segment), self._on_segment_event))
+        requests += [
+            GetData(self._paths.entry(segment, first + ahead), None) for ahead in range(self._window)
+        ]
+        answers = await self._connection.answers(requests)
+        if not self._armed:
+            self._note_segment(answers.pop(0))
+        changes: list[Change | Progress] = []
+        for answer in answers:
+            if isinstance(answer.error, NoNodeError):
+                return [*changes, *(await self._at_end(bool(changes)))]
+            change = await self._take(answer)
+            if change is not None:
+                changes.append(change)
+        self._window = min(self._window * 2, WINDOW)
+        return changes
+
+    def _note_segment(self, answer: Answer) -> None:
+        """Learn whether the segment is sealed. Sent before the entries: none can appear after them when it is."""
+        if isinstance(answer.error, NoNodeError):
+            raise CompactedError("the log segment that was being followed is gone")
+        _, stat = answer.get()
+        if stat.version >= TRIMMED:
+            raise CompactedError("the log segment that was being followed is being trimmed")
+        self._armed = True
+        self._sealed = stat.version != OPEN
+
+    async def _take(self, answer: Answer) -> Change | None:
+        data, stat = answer.get()
+        segment, sequence = self._place
+        revision = int(stat.czxid)
+        change = None
+        try:
+            entry = decode_entry(data)
+            value = entry.value
+            if entry.blob:
+                value, _ = await self._connection.call(GetData(self._paths.blob(entry.blob), None))
+            change = Change(entry.type, entry.key, value, revision, entry.create_revision or revision)
+            self._on_entry(entry, revision, segment)
+        except MalformedZnodeError as error:
+            self.malformed += 1
+            log.warning("zookeeper_malformed_entry", segment=segment, sequence=sequence, error=str(error))
+        except NoNodeError as error:
+            raise CompactedError("a large value has already been trimmed") from error
+        self._place = Place(segment, sequence + 1)
+        self._revision = revision
+        self._log.note_entry(segment, sequence)
+        return change
+
+    async def _at_end(self, busy: bool) -> list[Change | Progress]:
+        """No entry at our place: move on from a sealed segment, or watch for the entry and wait."""
+        self._window = max(2, self._window // 2) if not busy else self._window
+        if self._sealed:
+            return await self._next_segment()
+        if busy:
+            return [Progress(self._revision)]
+        stat = await self._connection.call(Exists(self._paths.entry(*self._place), self._on_entry_event))
+        if stat is None:
+            await self._wake.wait()
+        return []
+
+    async def _next_segment(self) -> list[Change | Progress]:
+        following = self._place.segment + 1
+        stat = await self._connection.call(Exists(self._paths.segment(following), None))
+        if stat is None:
+            raise CompactedError("the log goes on in a segment that is gone")
+        self._place, self._armed, self._sealed = Place(following, 0), False, False
+        self._log.note_entry(following, -1)
+        self._revision = max(self._revision, int(stat.czxid))
+        return [Progress(self._revision)]
+
+    def _on_entry_event(self, _event: Any) -> None:
+        self._connection.call_on_loop(self._wake.set)
+
+    def _on_segment_event(self, _event: Any) -> None:
+        self._connection.call_on_loop(self._rearm)
+
+    def _rearm(self) -> None:
+        self._armed = False
+        self._wake.set()

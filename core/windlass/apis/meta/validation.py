@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from windlass.apimachinery import names
+from windlass.apimachinery import checks, names
 from windlass.apimachinery.field_errors import (
     forbidden,
     immutable,
@@ -11,14 +11,12 @@ from windlass.apimachinery.field_errors import (
     invalid_each,
     not_supported,
     required,
-    too_long,
 )
 from windlass.errors import FieldError
 
 NameCheck = Callable[[str], Sequence[str]]
 """Checks a name and returns what is wrong with it, in words."""
 
-MAX_ANNOTATIONS_BYTES = 256 * 1024
 STANDARD_FINALIZERS = frozenset({"kubernetes", "orphan", "foregroundDeletion"})
 
 
@@ -81,23 +79,12 @@ def _validate_namespace(namespace: str, *, namespaced: bool, path: str) -> list[
 
 def validate_labels(labels: Mapping[str, Any], path: str) -> list[FieldError]:
     """Check the keys and values of labels, or of a nodeSelector."""
-    found = []
-    for key, value in labels.items():
-        found += invalid_each(path, key, names.is_qualified_name(key))
-        found += invalid_each(path, value, names.is_label_value(value))
-    return found
+    return list(checks.labels(labels, path))
 
 
 def validate_annotations(annotations: Mapping[str, Any], path: str) -> list[FieldError]:
     """Check the keys of annotations and their size taken together."""
-    found = []
-    size = 0
-    for key, value in annotations.items():
-        found += invalid_each(path, key, names.is_qualified_name(key.lower()))
-        size += len(key.encode()) + len(str(value).encode())
-    if size > MAX_ANNOTATIONS_BYTES:
-        found.append(too_long(path, MAX_ANNOTATIONS_BYTES))
-    return found
+    return list(checks.annotations(annotations, path))
 
 
 def validate_owner_references(references: Sequence[Mapping[str, Any]], path: str) -> list[FieldError]:
@@ -154,7 +141,8 @@ def _validate_expression(expression: Mapping[str, Any], path: str) -> list[Field
             found += invalid_each(f"{path}.values[{index}]", value, names.is_label_value(value))
     elif operator in ("Exists", "DoesNotExist"):
         if values:
-            found.append(forbidden(f"{path}.values", "may not be specified when `operator` is 'Exists' or 'DoesNotExist'"))
+            found.append(forbidden(f"{path}.values",
+                                   "may not be specified when `operator` is 'Exists' or 'DoesNotExist'"))
     else:
         found.append(not_supported(f"{path}.operator", operator, ("In", "NotIn", "Exists", "DoesNotExist")))
     return found

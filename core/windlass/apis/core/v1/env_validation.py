@@ -75,7 +75,7 @@ def validate_key_ref(reference: Mapping[str, Any], path: str) -> list[FieldError
     """Check a reference to one key of a ConfigMap or Secret."""
     found = [] if reference.get("name") else [required(f"{path}.name")]
     key = reference.get("key") or ""
-    problems = invalid_each(f"{path}.key", key, names.is_config_map_key(key)) if key else [required(f"{path}.key")]
+    problems = invalid_each(f"{path}.key", key, names.is_config_key(key)) if key else [required(f"{path}.key")]
     return found + problems
 
 

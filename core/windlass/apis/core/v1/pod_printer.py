@@ -56,7 +56,7 @@ def summarize(pod: Obj) -> PodSummary:
 
 def _sum_init(spec: Mapping[str, Any], status: Mapping[str, Any],
               sidecars: set[Any]) -> tuple[str, int, _Count, _Count]:
-    """Return the reason of the init container that holds the pod up, ready sidecars, and restarts of all and sidecars."""
+    """Return why an init container holds the pod up (or ''), ready sidecars, restarts of all and of sidecars."""
     everyone, sidecar_count = _Count(), _Count()
     ready = 0
     for index, container in enumerate(status.get("initContainerStatuses") or []):

@@ -26,7 +26,7 @@ def validate_pod_spec_update(new: Mapping[str, Any], old: Mapping[str, Any], pat
         *_validate_tolerations(new.get("tolerations") or [], old.get("tolerations") or [], f"{path}.tolerations"),
         *_validate_gates(new, old, path),
     ]
-    if not found and _without_changeable(new, old, old) != _without_changeable(old, old, old):
+    if not found and _without_changeable(new, old) != _without_changeable(old, old):
         found.append(forbidden(path, REFUSAL))
     return found
 
@@ -67,15 +67,15 @@ def _validate_gates(new: Mapping[str, Any], old: Mapping[str, Any], path: str) -
             for index, gate in enumerate(new.get(GATED) or []) if gate.get("name") not in before]
 
 
-def _without_changeable(spec: Mapping[str, Any], old: Mapping[str, Any], reference: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a copy of `spec` in which all that may change reads as in `reference`."""
+def _without_changeable(spec: Mapping[str, Any], old: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a copy of `spec` in which all that may change reads as in `old`."""
     copy: dict[str, Any] = deep_copy_json({key: value for key, value in spec.items() if value not in (None, [], {})})
     for field in ("activeDeadlineSeconds", "tolerations", GATED):
-        copy[field] = reference.get(field)
+        copy[field] = old.get(field)
     if (old.get("terminationGracePeriodSeconds") or 0) < 0:
-        copy["terminationGracePeriodSeconds"] = reference.get("terminationGracePeriodSeconds")
+        copy["terminationGracePeriodSeconds"] = old.get("terminationGracePeriodSeconds")
     if old.get(GATED) and _node_selector_grew(spec, old):
-        copy["nodeSelector"] = reference.get("nodeSelector")
+        copy["nodeSelector"] = old.get("nodeSelector")
     for field in ("containers", "initContainers"):
         for container in copy.get(field) or []:
             container.pop("image", None)

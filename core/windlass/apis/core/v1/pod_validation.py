@@ -92,7 +92,8 @@ def _validate_dns(spec: Mapping[str, Any], path: str) -> list[FieldError]:
         if config is None:
             return [required(item, "must provide `dnsConfig` when `dnsPolicy` is None")]
         if not config.get("nameservers"):
-            return [required(f"{item}.nameservers", "must provide at least one DNS nameserver when `dnsPolicy` is None")]
+            return [required(f"{item}.nameservers",
+                             "must provide at least one DNS nameserver when `dnsPolicy` is None")]
     return [] if config is None else _validate_dns_config(config, item)
 
 
@@ -106,8 +107,8 @@ def _validate_dns_config(config: Mapping[str, Any], path: str) -> list[FieldErro
     if len(searches) > MAX_SEARCHES:
         found.append(too_many(f"{path}.searches", len(searches), MAX_SEARCHES))
     if len(" ".join(searches)) > MAX_SEARCH_CHARACTERS:
-        found.append(invalid(f"{path}.searches", searches, f"must not have more than {MAX_SEARCH_CHARACTERS} characters "
-                             "(including spaces) in the search list"))
+        found.append(invalid(f"{path}.searches", searches, f"must not have more than {MAX_SEARCH_CHARACTERS} "
+                             "characters (including spaces) in the search list"))
     for index, search in enumerate(searches):
         found += invalid_each(f"{path}.searches[{index}]", search, names.is_dns1123_subdomain(search.removesuffix(".")))
     return found + [required(f"{path}.options[{index}]", "must not be empty")
@@ -144,7 +145,7 @@ def _validate_claims(claims: Sequence[Mapping[str, Any]], path: str) -> list[Fie
     seen = set()
     for index, claim in enumerate(claims):
         item, name = f"{path}[{index}]", claim.get("name") or ""
-        found += invalid_each(f"{item}.name", name, names.is_dns1123_label(name)) if name else [required(f"{item}.name")]
+        found += _validate_label_name(name, f"{item}.name")
         if name in seen:
             found.append(duplicate(f"{item}.name", name))
         seen.add(name)
@@ -153,6 +154,10 @@ def _validate_claims(claims: Sequence[Mapping[str, Any]], path: str) -> list[Fie
             what = "at most" if given else "must specify"
             found.append(invalid(item, dict(claim), f"{what} one of `resourceClaimName`, `resourceClaimTemplateName`"))
     return found
+
+
+def _validate_label_name(name: str, path: str) -> list[FieldError]:
+    return invalid_each(path, name, names.is_dns1123_label(name)) if name else [required(path)]
 
 
 def _validate_overhead(overhead: Mapping[str, Any], path: str) -> list[FieldError]:

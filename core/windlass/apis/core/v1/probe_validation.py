@@ -86,5 +86,6 @@ def _validate_action(kind: str, action: Mapping[str, Any], path: str) -> list[Fi
             found.append(required(f"{path}.path"))
         for index, header in enumerate(action.get("httpHeaders") or []):
             name = header.get("name") or ""
-            found += invalid_each(f"{path}.httpHeaders[{index}].name", name, [] if HEADER_NAME.fullmatch(name) else [HEADER_NAME_RULE])
+            if not HEADER_NAME.fullmatch(name):
+                found.append(invalid(f"{path}.httpHeaders[{index}].name", name, HEADER_NAME_RULE))
     return found

@@ -14,7 +14,7 @@ NATIVE_DOMAIN = "kubernetes.io/"
 
 
 def is_extended(name: str) -> bool:
-    """Tell whether a resource is provided by a device plugin or an operator: it has a domain that is not Kubernetes'."""
+    """Tell whether a resource comes from a device plugin or an operator: its domain is not Kubernetes'."""
     domain, slash, _ = name.rpartition("/")
     return bool(slash) and not f"{domain}/".endswith(NATIVE_DOMAIN) and not name.startswith("requests.")
 

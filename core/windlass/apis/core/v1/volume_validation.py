@@ -25,9 +25,12 @@ def validate_volumes(volumes: Sequence[Mapping[str, Any]], path: str) -> list[Fi
     seen = set()
     for index, volume in enumerate(volumes):
         item, name = f"{path}[{index}]", volume.get("name") or ""
-        found += invalid_each(f"{item}.name", name, names.is_dns1123_label(name)) if name else [required(f"{item}.name")]
-        if name and name in seen:
+        if not name:
+            found.append(required(f"{item}.name"))
+        elif name in seen:
             found.append(duplicate(f"{item}.name", name))
+        else:
+            found += invalid_each(f"{item}.name", name, names.is_dns1123_label(name))
         seen.add(name)
         found += _validate_source(volume, item)
     return found
@@ -128,7 +131,8 @@ def _validate_token(source: Mapping[str, Any], path: str) -> list[FieldError]:
     if seconds is not None and seconds < MIN_TOKEN_SECONDS:
         found.append(invalid(f"{path}.expirationSeconds", seconds, "may not specify a duration less than 10 minutes"))
     elif seconds is not None and seconds > MAX_TOKEN_SECONDS:
-        found.append(invalid(f"{path}.expirationSeconds", seconds, "may not specify a duration larger than 2^32 seconds"))
+        found.append(invalid(f"{path}.expirationSeconds", seconds,
+                             "may not specify a duration larger than 2^32 seconds"))
     return found
 
 
@@ -163,7 +167,9 @@ def _validate_ephemeral(source: Mapping[str, Any], path: str) -> list[FieldError
     if template is None:
         return [required(item)]
     spec = template.get("spec") or {}
-    found = [] if spec.get("accessModes") else [required(f"{item}.spec.accessModes", "at least 1 access mode is required")]
+    found = []
+    if not spec.get("accessModes"):
+        found.append(required(f"{item}.spec.accessModes", "at least 1 access mode is required"))
     if "storage" not in ((spec.get("resources") or {}).get("requests") or {}):
         found.append(required(f"{item}.spec.resources[storage]"))
     return found

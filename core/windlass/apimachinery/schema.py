@@ -15,6 +15,7 @@ definition (`io.k8s.api.core.v1.ContainerPort`); `openapi_prefix` on a module's 
 pass; `windlass.apimachinery.openapi` turns it into OpenAPI. Both read nothing but these declarations.
 """
 
+import copy
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
@@ -32,6 +33,14 @@ def camel_case(name: str) -> str:
     """Turn `host_network` into `hostNetwork`; a trailing underscore (`from_`) is dropped."""
     head, *tail = name.rstrip("_").split("_")
     return head + "".join(part.capitalize() for part in tail)
+
+
+def messages_by_path(errors: Sequence[FieldError]) -> dict[str, list[str]]:
+    """Return errors as marshmallow's messages, by path."""
+    found: dict[str, list[str]] = {}
+    for error in errors:
+        found.setdefault(error.field, []).append(error.message)
+    return found
 
 
 class ApiField(fields.Field[Any]):
@@ -56,11 +65,29 @@ class ApiField(fields.Field[Any]):
         checks: Sequence[FieldCheck] = (),
         immutable: bool = False,
     ) -> None:
-        super().__init__(data_key=data_key, required=required, allow_none=True)
+        super().__init__(
+            data_key=data_key, required=required and default is None, allow_none=True,
+            load_default=marshmallow.missing if default is None else lambda: copy.deepcopy(default),
+            error_messages={"required": "Required value"},
+        )
         self.description = description
         self.default_value = default
         self.checks = tuple(checks)
         self.immutable = immutable
+
+    def deserialize(self, value: Any, attr: str | None = None, data: Mapping[str, Any] | None = None,
+                    **kwargs: Any) -> Any:
+        """Load one value as marshmallow does; null counts as absent."""
+        return super().deserialize(marshmallow.missing if value is None else value, attr, data, **kwargs)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> Any:
+        """Decode as `windlass.apimachinery.decode` does, so that `Schema().load` and `decode` agree."""
+        from windlass.apimachinery.decode import decode_field  # noqa: PLC0415 - decode compiles what stands here
+
+        decoded, errors = decode_field(self, value, attr or "")
+        if errors:
+            raise marshmallow.ValidationError(messages_by_path(errors))
+        return decoded
 
 
 class Str(ApiField):
@@ -204,6 +231,13 @@ class ObjectSchema(marshmallow.Schema):
         """Give each field its wire name, for loading and dumping alike."""
         field_obj.data_key = field_obj.data_key or camel_case(field_name)
         field_obj.attribute = field_obj.data_key
+
+    @marshmallow.validates_schema(skip_on_field_errors=True)
+    def run_object_checks(self, data: Mapping[str, Any], **_kwargs: Any) -> None:
+        """Run the checks across fields in marshmallow's own load; nested objects ran theirs already."""
+        errors = [error for check in self.object_checks for error in check(data, "")]
+        if errors:
+            raise marshmallow.ValidationError(messages_by_path(errors))
 
     @classmethod
     def wire_fields(cls) -> dict[str, ApiField]:

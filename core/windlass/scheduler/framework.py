@@ -5,7 +5,7 @@ it was called in: the pod is tried again after its back-off. Plugins are told ap
 process: they are trusted code.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -89,18 +89,18 @@ class Framework:
 
     def __init__(self, plugins: Sequence[LoadedPlugin]) -> None:
         self._plugins = plugins
-        sorters = list(self._with("queue_sort"))
+        self._by_point: dict[str, list[LoadedPlugin]] = {}
+        sorters = self._with("queue_sort")
         if len(sorters) > 1:
             raise PluginError(f"more than one queue_sort plugin: {', '.join(loaded.name for loaded in sorters)}")
         self._sorter = sorters[0] if sorters else None
-        self._pre_filters = list(self._with("pre_filter"))
-        self._filters = list(self._with("filter"))
-        self._scores = list(self._with("score"))
-        self._reserves = list(self._with("reserve"))
-        self._pre_enqueues = list(self._with("pre_enqueue"))
 
-    def _with(self, extension_point: str) -> Iterator[LoadedPlugin]:
-        return (loaded for loaded in self._plugins if callable(getattr(loaded.plugin, extension_point, None)))
+    def _with(self, extension_point: str) -> list[LoadedPlugin]:
+        found = self._by_point.get(extension_point)
+        if found is None:
+            found = [loaded for loaded in self._plugins if callable(getattr(loaded.plugin, extension_point, None))]
+            self._by_point[extension_point] = found
+        return found
 
     def plugin_names(self) -> list[str]:
         """Return the enabled plugins, in order."""
@@ -148,7 +148,7 @@ class Framework:
 
     def pre_enqueue(self, pod: PodInfo) -> PluginStatus:
         """Return the first refusal, or SUCCESS. A plugin that fails refuses."""
-        for loaded in self._pre_enqueues:
+        for loaded in self._with("pre_enqueue"):
             try:
                 status = self._status(loaded, "pre_enqueue", pod)
             except PluginFailureError as error:
@@ -162,7 +162,7 @@ class Framework:
     def pre_filter(self, pod: PodInfo, nodes: TableView) -> tuple[set[str], PluginStatus]:
         """Return which plugins are left out for this pod, and SUCCESS or the refusal."""
         skipped: set[str] = set()
-        for loaded in self._pre_filters:
+        for loaded in self._with("pre_filter"):
             status = self._status(loaded, "pre_filter", pod, nodes)
             if status.code is Code.SKIP:
                 skipped.add(loaded.name)
@@ -189,7 +189,7 @@ class Framework:
     def feasible(self, pod: PodInfo, nodes: TableView, skipped: set[str]) -> Mask:
         """Return which rows pass every filter."""
         mask = nodes.valid().copy()
-        for loaded in self._filters:
+        for loaded in self._with("filter"):
             if loaded.name not in skipped:
                 for rejection in self._rejections(loaded, pod, nodes):
                     mask &= ~rejection.rows
@@ -198,7 +198,7 @@ class Framework:
     def total_score(self, pod: PodInfo, nodes: TableView, skipped: set[str]) -> Scores:
         """Return the weighted sum of all scores."""
         total = np.zeros(nodes.size, dtype=np.float64)
-        for loaded in self._scores:
+        for loaded in self._with("score"):
             if loaded.name in skipped:
                 continue
             scores = self._call(loaded, "score", pod, nodes)
@@ -218,7 +218,7 @@ class Framework:
             diagnosis.pre_filter_message = status.message
             return diagnosis
         resolvable = alive.copy()
-        for loaded in self._filters:
+        for loaded in self._with("filter"):
             if loaded.name in skipped:
                 continue
             refused = np.zeros(nodes.size, dtype=np.bool_)
@@ -254,7 +254,7 @@ class Framework:
 
     def reserve(self, pod: PodInfo, node_name: str) -> PluginStatus:
         """Run all `reserve`; the first refusal takes everything back."""
-        for loaded in self._reserves:
+        for loaded in self._with("reserve"):
             try:
                 status = self._status(loaded, "reserve", pod, node_name)
             except PluginFailureError as error:
@@ -266,7 +266,7 @@ class Framework:
 
     def unreserve(self, pod: PodInfo, node_name: str) -> None:
         """Run all `unreserve`, last first, whatever happens."""
-        for loaded in reversed(list(self._with("unreserve"))):
+        for loaded in reversed(self._with("unreserve")):
             try:
                 self._call(loaded, "unreserve", pod, node_name)
             except PluginFailureError:
@@ -292,7 +292,7 @@ class Framework:
 
     def has(self, extension_point: str) -> bool:
         """Say whether any plugin takes part at an extension point."""
-        return any(True for _ in self._with(extension_point))
+        return bool(self._with(extension_point))
 
     def post_bind(self, pod: PodInfo, node_name: str) -> None:
         """Tell everybody who asked."""

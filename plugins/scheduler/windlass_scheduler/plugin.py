@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from windlass.plugin.hookspecs import hookimpl
 from windlass.plugin.interfaces.scheduler import SchedulerPluginRegistration
 
+windlass_hookspec_versions = (1,)
+
 
 @hookimpl
 def register_scheduler_plugins() -> Sequence[SchedulerPluginRegistration]:

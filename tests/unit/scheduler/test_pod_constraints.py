@@ -43,7 +43,7 @@ def test_existing_pods_anti_affinity_keeps_others_away(build):
     assert 0 not in zones(places)
     core.table.remove_pod("default-shy")
     places = [core.place(build.pod(f"q{i}", labels={"app": "web"}), 19 - i) for i in range(20)]
-    assert zones(places)[0] > 0
+    assert {"n0", "n3"} <= set(places)
 
 
 def test_anti_affinity_is_of_its_namespace(build):

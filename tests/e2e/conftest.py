@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from windlass.testing.zookeeper import Ensemble
 
-from windlass.testing.dockerd import PrivateDockerd, import_busybox
+from windlass.testing.dockerd import PrivateDockerd
 
 COMMAND_TIMEOUT = 120
 
@@ -87,15 +87,11 @@ class Cluster:
 
 
 @pytest.fixture(scope="session")
-def dockerd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrivateDockerd]:
+def dockerd() -> Iterator[PrivateDockerd]:
     """A daemon of our own with the image busybox:local."""
-    daemon = PrivateDockerd(tmp_path_factory.mktemp("dockerd"))
-    daemon.start()
-    try:
-        import_busybox(daemon)
+    with PrivateDockerd.temporary() as daemon:
+        daemon.import_busybox()
         yield daemon
-    finally:
-        daemon.stop()
 
 
 def _cluster(root: Path, dockerd: PrivateDockerd | None, **options: Any) -> Cluster:
@@ -107,7 +103,7 @@ def _cluster(root: Path, dockerd: PrivateDockerd | None, **options: Any) -> Clus
         "KUBECTL_COMMAND_HEADERS": "false",
     }
     if dockerd is not None:
-        environment["DOCKER_HOST"] = dockerd.host
+        environment["DOCKER_HOST"] = dockerd.endpoint
     return Cluster(data_dir, free_port(), environment, **options)
 
 
@@ -125,11 +121,6 @@ def _running(cluster: Cluster) -> Iterator[Cluster]:
         assert not cluster.data_dir.exists()
 
 
-@pytest.fixture(scope="module")
-def sqlite_cluster(tmp_path_factory: pytest.TempPathFactory, dockerd: PrivateDockerd) -> Iterator[Cluster]:
-    yield from _running(_cluster(tmp_path_factory.mktemp("sqlite"), dockerd))
-
-
 @pytest.fixture(scope="session")
 def ensemble(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ensemble]:
     """A real ensemble of three JVMs."""
@@ -142,23 +133,20 @@ def ensemble(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ensemble]:
 
 
 @pytest.fixture(scope="module")
-def zookeeper_cluster(
-    tmp_path_factory: pytest.TempPathFactory, dockerd: PrivateDockerd, ensemble: Ensemble
-) -> Iterator[Cluster]:
-    root = tmp_path_factory.mktemp("zookeeper")
-    store = f"zookeeper://{ensemble.hosts}/{root.name}"
-    yield from _running(_cluster(root, dockerd, store=store))
-
-
-@pytest.fixture(scope="module")
 def hollow_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     yield from _running(_cluster(tmp_path_factory.mktemp("hollow"), None, runtime="hollow"))
 
 
 @pytest.fixture(scope="module", params=["sqlite", pytest.param("zookeeper", marks=pytest.mark.zookeeper)])
-def cluster(request: pytest.FixtureRequest) -> Cluster:
-    """The same tests over both stores."""
-    return request.getfixturevalue(f"{request.param}_cluster")
+def cluster(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, dockerd: PrivateDockerd
+) -> Iterator[Cluster]:
+    """The same tests over both stores, one cluster after the other."""
+    root = tmp_path_factory.mktemp(request.param)
+    store = request.param
+    if store == "zookeeper":
+        store = f"zookeeper://{request.getfixturevalue('ensemble').hosts}/{root.name}"
+    yield from _running(_cluster(root, dockerd, store=store))
 
 
 @pytest.fixture

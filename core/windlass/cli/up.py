@@ -109,6 +109,8 @@ def _start(cluster: Cluster, data_dir: DataDir, processes: ProcessTable, config_
     windlass = [sys.executable, "-m", "windlass.cli"]
     common = ["--config", str(config_path)] if config_path else []
     node = f"node-{cluster.node_name}"
+    docker_host = os.environ.get("DOCKER_HOST", "")
+    endpoint = ["--runtime-endpoint", docker_host] if docker_host and cluster.runtime == "docker" else []
     processes.start(
         "apiserver",
         [
@@ -147,6 +149,9 @@ def _start(cluster: Cluster, data_dir: DataDir, processes: ProcessTable, config_
             str(data_dir.pki / f"{node}.key"),
             "--client-ca",
             str(data_dir.pki / "ca.crt"),
+            "--port",
+            "0",
+            *endpoint,
             *common,
         ],
     )

@@ -6,19 +6,23 @@ import jsonpatch
 import jsonpointer
 import orjson
 
+from windlass.apimachinery.jsonparse import MAX_DEPTH
 from windlass.apimachinery.meta import deep_copy_json
 from windlass.errors import BadRequestError, InvalidError, TooLargeError
 
 MAX_OPERATIONS = 10_000
 MAX_RESULT_BYTES = 3 * 1024 * 1024
-_WEIGH_EVERY = 64
+MAX_COPIED_BYTES = MAX_RESULT_BYTES
+"""How much all `copy` operations of one patch may copy together: doubling ends early, and so does copying in circles."""
+
+_REFUSED = "the server rejected our request due to an error in our request"
 
 
 def apply_json_patch(original: dict[str, Any], operations: Any) -> Any:
-    """Apply a JSON Patch to a copy and return it.
+    """Apply a JSON Patch to a copy and return it; `original` and `operations` stay as they are.
 
-    Raises TooLargeError above MAX_OPERATIONS or MAX_RESULT_BYTES, BadRequestError for a malformed patch, InvalidError for
-    an operation that cannot be carried out (a failing `test`, a missing path).
+    Raises TooLargeError above MAX_OPERATIONS, MAX_COPIED_BYTES or MAX_RESULT_BYTES, BadRequestError for a malformed
+    patch, InvalidError for an operation that cannot be carried out (a failing `test`, a missing path).
     """
     if not isinstance(operations, list):
         raise BadRequestError("a JSON patch must be an array of operations")
@@ -27,40 +31,52 @@ def apply_json_patch(original: dict[str, Any], operations: Any) -> Any:
             f"The allowed maximum operations in a JSON patch is {MAX_OPERATIONS}, got {len(operations)}"
         )
     document: Any = deep_copy_json(original)
-    for index, operation in enumerate(operations):
+    copied = 0
+    for index, operation in enumerate(deep_copy_json(operations)):
+        if not isinstance(operation, dict):
+            raise BadRequestError(f"operation {index} of the JSON patch must be an object")
+        if operation.get("op") == "copy":
+            copied += _weigh(_source(document, operation))
+            if copied > MAX_COPIED_BYTES:
+                raise TooLargeError(f"the copy operations of the JSON patch copy more than {MAX_COPIED_BYTES} bytes")
         document = _apply_one(document, operation, index)
-        copies = isinstance(operation, dict) and operation.get("op") == "copy"
-        if copies or index % _WEIGH_EVERY == 0:
-            _weigh(document)
-    _weigh(document)
+    if _weigh(document) > MAX_RESULT_BYTES:
+        raise TooLargeError(f"the result of the JSON patch exceeds {MAX_RESULT_BYTES} bytes")
     return document
 
 
-def _apply_one(document: Any, operation: Any, index: int) -> Any:
-    if not isinstance(operation, dict):
-        raise BadRequestError(f"operation {index} of the JSON patch must be an object")
+def _source(document: Any, operation: dict[str, Any]) -> Any:
+    """Return what a copy operation copies; None when there is nothing, which the operation itself then reports."""
+    try:
+        return jsonpointer.resolve_pointer(document, str(operation.get("from")), None)
+    except (jsonpointer.JsonPointerException, TypeError):
+        return None
+
+
+def _apply_one(document: Any, operation: dict[str, Any], index: int) -> Any:
     try:
         return jsonpatch.JsonPatch([operation]).apply(document, in_place=True)
-    except jsonpatch.JsonPatchTestFailed as error:
-        raise InvalidError(f"the server rejected our request due to an error in our request: operation {index}: {error}") from None
-    except (jsonpatch.JsonPatchConflict, jsonpointer.JsonPointerException) as error:
-        raise InvalidError(f"the server rejected our request due to an error in our request: operation {index}: {error}") from None
+    except (jsonpatch.JsonPatchConflict, jsonpatch.JsonPatchTestFailed, jsonpointer.JsonPointerException) as error:
+        raise InvalidError(f"{_REFUSED}: operation {index} of the JSON patch: {error}") from None
     except (jsonpatch.InvalidJsonPatch, TypeError, KeyError, IndexError, ValueError, AttributeError) as error:
         raise BadRequestError(f"operation {index} of the JSON patch is malformed: {error}") from None
 
 
-def _weigh(document: Any) -> None:
-    """Refuse a document that a patch has blown up."""
+def _weigh(value: Any) -> int:
     try:
-        size = len(orjson.dumps(document))
+        return len(orjson.dumps(value))
     except (orjson.JSONEncodeError, RecursionError):
-        raise TooLargeError("the JSON patch nests its result too deeply") from None
-    if size > MAX_RESULT_BYTES:
-        raise TooLargeError(f"the result of the JSON patch exceeds {MAX_RESULT_BYTES} bytes")
+        raise TooLargeError(f"the JSON patch nests its result deeper than {MAX_DEPTH} levels") from None
 
 
 def apply_merge_patch(original: Any, patch: Any) -> Any:
-    """Return `original` with a merge patch applied; neither is changed. Depth is bounded by the body's parser."""
+    """Return `original` with a merge patch applied; neither is changed. Raises TooLargeError for deep nesting."""
+    return _merge(original, patch, 0)
+
+
+def _merge(original: Any, patch: Any, depth: int) -> Any:
+    if depth > MAX_DEPTH:
+        raise TooLargeError(f"the merge patch nests deeper than {MAX_DEPTH} levels")
     if not isinstance(patch, dict):
         return deep_copy_json(patch)
     merged = dict(original) if isinstance(original, dict) else {}
@@ -68,5 +84,5 @@ def apply_merge_patch(original: Any, patch: Any) -> Any:
         if value is None:
             merged.pop(key, None)
         else:
-            merged[key] = apply_merge_patch(merged.get(key), value)
+            merged[key] = _merge(merged.get(key), value, depth + 1)
     return merged

@@ -4,7 +4,6 @@ The schema says so (`patch_strategy`, `patch_merge_key`). Directives, as Kuberne
 merge`, `$retainKeys`, `$setElementOrder/FIELD`, `$deleteFromPrimitiveList/FIELD`.
 """
 
-from collections.abc import Sequence
 from typing import Any
 
 from windlass.apimachinery.meta import deep_copy_json
@@ -26,7 +25,7 @@ def apply_strategic_patch(schema: Schema | None, original: dict[str, Any], patch
 def _merge_object(schema: Schema | None, original: dict[str, Any], patch: dict[str, Any]) -> dict[str, Any]:
     directive = patch.get(DIRECTIVE, "merge")
     if directive == "replace":
-        return _plain({key: value for key, value in patch.items() if key != DIRECTIVE})
+        return {key: _plain(value) for key, value in patch.items() if not key.startswith("$") and value is not None}
     if directive == "delete":
         return {}
     if directive != "merge":
@@ -58,10 +57,11 @@ def _retained(original: dict[str, Any], patch: dict[str, Any]) -> dict[str, Any]
 
 
 def _merge_value(field: ApiField | None, original: Any, patch: Any, order: Any) -> Any:
-    if isinstance(patch, dict):
+    strategies = getattr(field, "patch_strategy", "").split(",")
+    if isinstance(patch, dict) and "replace" not in strategies:
         known = original if isinstance(original, dict) else {}
         return _merge_object(_schema_of(field), known, patch)
-    if isinstance(patch, list) and isinstance(field, ListOf) and "merge" in field.patch_strategy:
+    if isinstance(patch, list) and isinstance(field, ListOf) and "merge" in strategies:
         return _merge_list(field, original if isinstance(original, list) else [], patch, order)
     return _plain(patch)
 
@@ -75,54 +75,50 @@ def _schema_of(field: ApiField | None) -> Schema | None:
 
 
 def _merge_list(field: ListOf, original: list[Any], patch: list[Any], order: Any) -> list[Any]:
+    if any(isinstance(item, dict) and item.get(DIRECTIVE) == "replace" and len(item) == 1 for item in patch):
+        return [_plain(item) for item in patch if not (isinstance(item, dict) and DIRECTIVE in item)]
     if not field.patch_merge_key:
-        merged = original + [item for item in patch if item not in original]
-        return _by_order(merged, order, lambda item: item)
-    key = field.patch_merge_key
-    if any(isinstance(item, dict) and item.get(DIRECTIVE) == "replace" for item in patch):
-        return _plain([item for item in patch if DIRECTIVE not in item])
-    merged = list(original)
-    schema = field.item if isinstance(field.item, type) else None
+        known = {repr(item) for item in original}
+        added = {repr(item): item for item in patch if repr(item) not in known}
+        return _by_order([*original, *added.values()], order, "")
+    merged = _merge_by_key(field, original, patch)
+    return _by_order(merged, order, field.patch_merge_key)
+
+
+def _merge_by_key(field: ListOf, original: list[Any], patch: list[Any]) -> list[Any]:
+    key, schema = field.patch_merge_key, field.item if isinstance(field.item, type) else None
+    merged: dict[str, Any] = {_identity(item, key, position): item for position, item in enumerate(original)}
     for item in patch:
         if not isinstance(item, dict) or key not in item:
             raise BadRequestError(f"map: {str(item)[:200]} does not contain declared merge key: {key}")
-        _merge_item(schema, merged, item, key)
-    return _by_order(merged, order, lambda item: item.get(key) if isinstance(item, dict) else None, key)
+        identity = repr(item[key])
+        if item.get(DIRECTIVE) == "delete":
+            merged.pop(identity, None)
+        else:
+            merged[identity] = _merge_object(schema, merged.get(identity, {}), item)
+    return list(merged.values())
 
 
-def _merge_item(schema: Schema | None, merged: list[Any], item: dict[str, Any], key: str) -> None:
-    index = next((i for i, known in enumerate(merged) if isinstance(known, dict) and known.get(key) == item[key]), None)
-    if item.get(DIRECTIVE) == "delete":
-        if index is not None:
-            del merged[index]
-    elif index is None:
-        merged.append(_merge_object(schema, {}, item))
-    else:
-        merged[index] = _merge_object(schema, merged[index], item)
+def _identity(item: Any, key: str, position: int) -> str:
+    """Return what tells an item from the others; an item without the key is only itself."""
+    return repr(item[key]) if isinstance(item, dict) and key in item else f"#{position}"
 
 
-def _by_order(items: list[Any], order: Any, identity: Any, key: str = "") -> list[Any]:
-    """Sort the items that an element order names into that order; the others keep their place relative to neighbours."""
+def _by_order(items: list[Any], order: Any, key: str) -> list[Any]:
+    """Put the items that an element order names into that order; each other one stays before the named one after it."""
     if not isinstance(order, list):
         return items
-    wanted = [entry.get(key) if key and isinstance(entry, dict) else entry for entry in order]
-    position = {repr(value): index for index, value in enumerate(wanted)}
-    named = sorted((item for item in items if repr(identity(item)) in position), key=lambda i: position[repr(identity(i))])
-    others = [item for item in items if repr(identity(item)) not in position]
-    return _interleave(items, named, others, lambda item: repr(identity(item)) in position)
-
-
-def _interleave(items: Sequence[Any], named: list[Any], others: list[Any], is_named: Any) -> list[Any]:
-    """Put server-only items (`others`) back before the named item that followed them."""
-    result: list[Any] = []
-    remaining = list(others)
-    follows = {id(other): next((item for item in items[index + 1:] if is_named(item)), None)
-               for index, other in enumerate(items) if not is_named(other)}
-    for item in named:
-        while remaining and follows[id(remaining[0])] is item:
-            result.append(remaining.pop(0))
-        result.append(item)
-    return result + remaining
+    wanted = {repr(entry.get(key) if key and isinstance(entry, dict) else entry): rank for rank, entry in enumerate(order)}
+    ranks = [wanted.get(repr(item.get(key) if key and isinstance(item, dict) else item)) for item in items]
+    groups: dict[int | None, list[Any]] = {}
+    waiting: list[Any] = []
+    for item, rank in zip(items, ranks, strict=True):
+        waiting.append(item)
+        if rank is not None:
+            groups.setdefault(rank, []).extend(waiting)
+            waiting = []
+    ordered = [item for rank in sorted(rank for rank in groups if rank is not None) for item in groups[rank]]
+    return ordered + waiting
 
 
 def _delete_primitives(merged: dict[str, Any], key: str, values: Any) -> None:
@@ -135,10 +131,7 @@ def _delete_primitives(merged: dict[str, Any], key: str, values: Any) -> None:
 def _reorder_only(merged: dict[str, Any], key: str, fields: dict[str, ApiField], order: Any) -> None:
     field = fields.get(key)
     if isinstance(merged.get(key), list) and isinstance(field, ListOf):
-        merge_key = field.patch_merge_key
-        merged[key] = _by_order(
-            merged[key], order, lambda i: i.get(merge_key) if merge_key and isinstance(i, dict) else i, merge_key
-        )
+        merged[key] = _by_order(merged[key], order, field.patch_merge_key)
 
 
 def _plain(value: Any) -> Any:

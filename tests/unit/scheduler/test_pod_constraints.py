@@ -37,13 +37,13 @@ def test_anti_affinity_puts_one_pod_on_each_node(build):
 
 
 def test_existing_pods_anti_affinity_keeps_others_away(build):
-    core = build.core(zoned(build))
+    core = build.core(zoned(build, count=30))
     core.add(build.pod("shy", affinity=affinity("podAntiAffinity", ZONE)), "n0")
     places = [core.place(build.pod(f"p{i}", labels={"app": "web"}), 19 - i) for i in range(20)]
     assert 0 not in zones(places)
     core.table.remove_pod("default-shy")
-    places = [core.place(build.pod(f"q{i}", labels={"app": "web"}), 19 - i) for i in range(20)]
-    assert {"n0", "n3"} <= set(places)
+    places = [core.place(build.pod(f"q{i}", labels={"app": "web"}), 29 - i) for i in range(30)]
+    assert {f"n{index}" for index in range(0, 30, 3)} <= set(places)
 
 
 def test_anti_affinity_is_of_its_namespace(build):

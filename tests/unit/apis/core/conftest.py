@@ -12,7 +12,9 @@ def merged(base, changes):
     """Return `base` with `changes` laid over it; dicts merge, everything else replaces."""
     result = copy.deepcopy(base)
     for key, value in changes.items():
-        result[key] = merged(result[key], value) if isinstance(value, dict) and isinstance(result.get(key), dict) else value
+        result[key] = (
+            merged(result[key], value) if isinstance(value, dict) and isinstance(result.get(key), dict) else value
+        )
     return result
 
 
@@ -23,7 +25,8 @@ def make_pod():
     def make(spec=None, container=None, status=None, meta=None):
         first = merged({"name": "web", "image": "busybox:1.36"}, container or {})
         raw = {
-            "apiVersion": "v1", "kind": "Pod",
+            "apiVersion": "v1",
+            "kind": "Pod",
             "metadata": merged({"name": "web", "namespace": "default"}, meta or {}),
             "spec": merged({"containers": [first]}, spec or {}),
         }

@@ -31,13 +31,16 @@ def ready(status):
     return {"conditions": [{"type": "Ready", "status": status}]}
 
 
-@pytest.mark.parametrize(("status", "spec", "expected"), [
-    (ready("True"), {}, "Ready"),
-    (ready("False"), {}, "NotReady"),
-    (ready("Unknown"), {}, "NotReady"),
-    ({}, {}, "Unknown"),
-    (ready("True"), {"unschedulable": True}, "Ready,SchedulingDisabled"),
-])
+@pytest.mark.parametrize(
+    ("status", "spec", "expected"),
+    [
+        (ready("True"), {}, "Ready"),
+        (ready("False"), {}, "NotReady"),
+        (ready("Unknown"), {}, "NotReady"),
+        ({}, {}, "Unknown"),
+        (ready("True"), {"unschedulable": True}, "Ready,SchedulingDisabled"),
+    ],
+)
 def test_status_column(status, spec, expected):
     assert row(make_node(spec, status))["Status"] == expected
 
@@ -46,14 +49,25 @@ def test_columns_of_a_full_node():
     node = make_node(
         status={
             "addresses": [{"type": "InternalIP", "address": "10.0.0.1"}],
-            "nodeInfo": {"kubeletVersion": "v1.32.0", "osImage": "Linux", "kernelVersion": "6.1",
-                         "containerRuntimeVersion": "docker://28"},
+            "nodeInfo": {
+                "kubeletVersion": "v1.32.0",
+                "osImage": "Linux",
+                "kernelVersion": "6.1",
+                "containerRuntimeVersion": "docker://28",
+            },
         },
         labels={"node-role.kubernetes.io/worker": "", "kubernetes.io/role": "edge"},
     )
     assert row(node) == {
-        "Status": "Unknown", "Roles": "edge,worker", "Age": "60s", "Version": "v1.32.0", "Internal-IP": "10.0.0.1",
-        "External-IP": "<none>", "OS-Image": "Linux", "Kernel-Version": "6.1", "Container-Runtime": "docker://28",
+        "Status": "Unknown",
+        "Roles": "edge,worker",
+        "Age": "60s",
+        "Version": "v1.32.0",
+        "Internal-IP": "10.0.0.1",
+        "External-IP": "<none>",
+        "OS-Image": "Linux",
+        "Kernel-Version": "6.1",
+        "Container-Runtime": "docker://28",
     }
 
 
@@ -72,12 +86,15 @@ def test_range_and_ranges_agree():
 TAINT = {"key": "a", "effect": "NoSchedule"}
 
 
-@pytest.mark.parametrize(("spec", "field"), [
-    ({"taints": [TAINT, TAINT]}, "spec.taints[1]: Duplicate value"),
-    ({"taints": [{**TAINT, "key": "-"}]}, "spec.taints[0].key: Invalid value"),
-    ({"taints": [{**TAINT, "value": "a b"}]}, "spec.taints[0].value: Invalid value"),
-    ({"podCIDR": "10.1.0.0"}, "spec.podCIDRs[0]: Invalid value"),
-])
+@pytest.mark.parametrize(
+    ("spec", "field"),
+    [
+        ({"taints": [TAINT, TAINT]}, "spec.taints[1]: Duplicate value"),
+        ({"taints": [{**TAINT, "key": "-"}]}, "spec.taints[0].key: Invalid value"),
+        ({"taints": [{**TAINT, "value": "a b"}]}, "spec.taints[0].value: Invalid value"),
+        ({"podCIDR": "10.1.0.0"}, "spec.podCIDRs[0]: Invalid value"),
+    ],
+)
 def test_rules_of_nodes(spec, field):
     (found,) = problems(make_node(spec))
     assert found.startswith(field)
@@ -85,17 +102,22 @@ def test_rules_of_nodes(spec, field):
 
 def test_amounts_and_addresses_are_checked():
     address = {"type": "InternalIP", "address": "10.0.0.1"}
-    found = problems(make_node(status={"capacity": {"cpu": "-1"}, "allocatable": {"cpu": "1"}, "addresses": [address] * 2}))
+    found = problems(
+        make_node(status={"capacity": {"cpu": "-1"}, "allocatable": {"cpu": "1"}, "addresses": [address] * 2})
+    )
     assert [line.split(":")[0] for line in found] == ["status.addresses[1]", "status.capacity[cpu]"]
 
 
-@pytest.mark.parametrize(("before", "after", "allowed"), [
-    ({}, {"podCIDR": "10.1.0.0/24"}, True),
-    ({"podCIDR": "10.1.0.0/24"}, {"podCIDR": "10.1.0.0/24", "unschedulable": True}, True),
-    ({"podCIDR": "10.1.0.0/24"}, {"podCIDR": "10.2.0.0/24"}, False),
-    ({"podCIDR": "10.1.0.0/24"}, {}, False),
-    ({"providerID": "a"}, {"providerID": "b"}, False),
-])
+@pytest.mark.parametrize(
+    ("before", "after", "allowed"),
+    [
+        ({}, {"podCIDR": "10.1.0.0/24"}, True),
+        ({"podCIDR": "10.1.0.0/24"}, {"podCIDR": "10.1.0.0/24", "unschedulable": True}, True),
+        ({"podCIDR": "10.1.0.0/24"}, {"podCIDR": "10.2.0.0/24"}, False),
+        ({"podCIDR": "10.1.0.0/24"}, {}, False),
+        ({"providerID": "a"}, {"providerID": "b"}, False),
+    ],
+)
 def test_what_ties_a_node_to_its_place_stays(before, after, allowed):
     found = NODE.strategy.validate_update(make_node(after), make_node(before))
     assert (found == []) is allowed

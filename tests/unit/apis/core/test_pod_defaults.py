@@ -10,13 +10,23 @@ from windlass.apis.core.v1.qos import qos_class
 def test_constant_defaults_of_a_pod(make_pod):
     spec = make_pod()["spec"]
     assert {key: spec[key] for key in spec if key != "containers"} == {
-        "dnsPolicy": "ClusterFirst", "restartPolicy": "Always", "schedulerName": "default-scheduler",
-        "securityContext": {}, "terminationGracePeriodSeconds": 30, "enableServiceLinks": True,
+        "dnsPolicy": "ClusterFirst",
+        "restartPolicy": "Always",
+        "schedulerName": "default-scheduler",
+        "securityContext": {},
+        "terminationGracePeriodSeconds": 30,
+        "enableServiceLinks": True,
     }
-    assert spec["containers"] == [{
-        "name": "web", "image": "busybox:1.36", "imagePullPolicy": "IfNotPresent", "resources": {},
-        "terminationMessagePath": "/dev/termination-log", "terminationMessagePolicy": "File",
-    }]
+    assert spec["containers"] == [
+        {
+            "name": "web",
+            "image": "busybox:1.36",
+            "imagePullPolicy": "IfNotPresent",
+            "resources": {},
+            "terminationMessagePath": "/dev/termination-log",
+            "terminationMessagePolicy": "File",
+        }
+    ]
 
 
 def test_an_init_container_gets_its_termination_message_policy(make_pod):
@@ -25,11 +35,18 @@ def test_an_init_container_gets_its_termination_message_policy(make_pod):
     assert pod["spec"]["initContainers"][0]["terminationMessagePolicy"] == "File"
 
 
-@pytest.mark.parametrize(("image", "policy"), [
-    ("busybox", "Always"), ("busybox:latest", "Always"), ("busybox:1", "IfNotPresent"),
-    ("registry:5000/busybox", "Always"), ("registry:5000/busybox:2", "IfNotPresent"),
-    ("busybox@sha256:" + "0" * 64, "IfNotPresent"), ("busybox:latest@sha256:" + "0" * 64, "IfNotPresent"),
-])
+@pytest.mark.parametrize(
+    ("image", "policy"),
+    [
+        ("busybox", "Always"),
+        ("busybox:latest", "Always"),
+        ("busybox:1", "IfNotPresent"),
+        ("registry:5000/busybox", "Always"),
+        ("registry:5000/busybox:2", "IfNotPresent"),
+        ("busybox@sha256:" + "0" * 64, "IfNotPresent"),
+        ("busybox:latest@sha256:" + "0" * 64, "IfNotPresent"),
+    ],
+)
 def test_pull_policy_follows_the_tag(image, policy):
     assert default_pull_policy(image) == policy
 
@@ -37,8 +54,11 @@ def test_pull_policy_follows_the_tag(image, policy):
 def test_probe_defaults(make_pod):
     pod = make_pod(container={"livenessProbe": {"httpGet": {"port": 80}}})
     assert pod["spec"]["containers"][0]["livenessProbe"] == {
-        "httpGet": {"port": 80, "path": "/", "scheme": "HTTP"}, "failureThreshold": 3, "periodSeconds": 10,
-        "successThreshold": 1, "timeoutSeconds": 1,
+        "httpGet": {"port": 80, "path": "/", "scheme": "HTTP"},
+        "failureThreshold": 3,
+        "periodSeconds": 10,
+        "successThreshold": 1,
+        "timeoutSeconds": 1,
     }
 
 
@@ -52,15 +72,25 @@ def test_ports_on_the_hosts_network_are_host_ports(make_pod):
     assert pod["spec"]["containers"][0]["ports"] == [{"containerPort": 80, "hostPort": 80, "protocol": "TCP"}]
 
 
-@pytest.mark.parametrize(("volume", "expected"), [
-    ({}, {"emptyDir": {}}),
-    ({"configMap": {"name": "c"}}, {"configMap": {"name": "c", "defaultMode": 420}}),
-    ({"secret": {"secretName": "s"}}, {"secret": {"secretName": "s", "defaultMode": 420}}),
-    ({"hostPath": {"path": "/x"}}, {"hostPath": {"path": "/x", "type": ""}}),
-    ({"image": {"reference": "busybox"}}, {"image": {"reference": "busybox", "pullPolicy": "Always"}}),
-    ({"projected": {"sources": [{"serviceAccountToken": {"path": "t"}}]}},
-     {"projected": {"defaultMode": 420, "sources": [{"serviceAccountToken": {"path": "t", "expirationSeconds": 3600}}]}}),
-])
+@pytest.mark.parametrize(
+    ("volume", "expected"),
+    [
+        ({}, {"emptyDir": {}}),
+        ({"configMap": {"name": "c"}}, {"configMap": {"name": "c", "defaultMode": 420}}),
+        ({"secret": {"secretName": "s"}}, {"secret": {"secretName": "s", "defaultMode": 420}}),
+        ({"hostPath": {"path": "/x"}}, {"hostPath": {"path": "/x", "type": ""}}),
+        ({"image": {"reference": "busybox"}}, {"image": {"reference": "busybox", "pullPolicy": "Always"}}),
+        (
+            {"projected": {"sources": [{"serviceAccountToken": {"path": "t"}}]}},
+            {
+                "projected": {
+                    "defaultMode": 420,
+                    "sources": [{"serviceAccountToken": {"path": "t", "expirationSeconds": 3600}}],
+                }
+            },
+        ),
+    ],
+)
 def test_volume_defaults(make_pod, volume, expected):
     pod = make_pod({"volumes": [{"name": "v", **volume}]})
     assert pod["spec"]["volumes"] == [{"name": "v", **expected}]
@@ -120,16 +150,19 @@ def resources(requests=None, limits=None):
 BOTH = {"cpu": "1", "memory": "1Gi"}
 
 
-@pytest.mark.parametrize(("containers", "expected"), [
-    ([{}], "BestEffort"),
-    ([resources(limits={"ephemeral-storage": "1Gi"})], "BestEffort"),
-    ([resources(requests={"cpu": "0"})], "BestEffort"),
-    ([resources(requests=BOTH, limits=BOTH)], "Guaranteed"),
-    ([resources(limits=BOTH)], "Guaranteed"),
-    ([resources(requests={"cpu": "1000m", "memory": "1024Mi"}, limits=BOTH)], "Guaranteed"),
-    ([resources(requests={"cpu": "500m"}, limits=BOTH)], "Burstable"),
-    ([resources(limits={"cpu": "1"})], "Burstable"),
-    ([resources(limits=BOTH), {}], "Burstable"),
-])
+@pytest.mark.parametrize(
+    ("containers", "expected"),
+    [
+        ([{}], "BestEffort"),
+        ([resources(limits={"ephemeral-storage": "1Gi"})], "BestEffort"),
+        ([resources(requests={"cpu": "0"})], "BestEffort"),
+        ([resources(requests=BOTH, limits=BOTH)], "Guaranteed"),
+        ([resources(limits=BOTH)], "Guaranteed"),
+        ([resources(requests={"cpu": "1000m", "memory": "1024Mi"}, limits=BOTH)], "Guaranteed"),
+        ([resources(requests={"cpu": "500m"}, limits=BOTH)], "Burstable"),
+        ([resources(limits={"cpu": "1"})], "Burstable"),
+        ([resources(limits=BOTH), {}], "Burstable"),
+    ],
+)
 def test_quality_of_service(containers, expected):
     assert qos_class({"containers": containers}) == expected

@@ -32,12 +32,15 @@ def test_templates_hold_no_ephemeral_containers():
     template = {"spec": {"containers": CONTAINERS[:1], "ephemeralContainers": [{"name": "e", "image": "x"}]}}
     found = validate_pod_template(template, "spec.template")
     assert [(error.field, error.reason) for error in found] == [
-        ("spec.template.spec.ephemeralContainers", "FieldValueForbidden")]
+        ("spec.template.spec.ephemeralContainers", "FieldValueForbidden")
+    ]
 
 
 def test_labels_of_a_template_are_checked():
     template = {"metadata": {"labels": {"a b": "c"}}, "spec": {"containers": CONTAINERS[:1]}}
-    assert [error.field for error in validate_pod_template(template, "spec.template")] == ["spec.template.metadata.labels"]
+    assert [error.field for error in validate_pod_template(template, "spec.template")] == [
+        "spec.template.metadata.labels"
+    ]
 
 
 def test_a_template_without_spec_lacks_containers():

@@ -13,31 +13,68 @@ PROBE = {"exec": {"command": ["true"]}}
 
 def test_what_is_obeyed_warns_of_nothing(make_pod):
     pod = make_pod(
-        {"hostNetwork": True, "nodeSelector": {"a": "b"}, "tolerations": [{"operator": "Exists"}], "hostname": "h",
-         "nodeName": "n", "restartPolicy": "Never", "securityContext": {"runAsUser": 1}},
-        {"command": ["sh"], "args": ["-c"], "workingDir": "/", "tty": True, "stdin": True,
-         "env": [{"name": "A", "value": "1"}, {"name": "B", "valueFrom": {"secretKeyRef": {"name": "s", "key": "k"}}}],
-         "envFrom": [{"configMapRef": {"name": "c"}}], "ports": [{"containerPort": 80}],
-         "resources": {"limits": {"cpu": "1"}},
-         "securityContext": {"privileged": True, "capabilities": {"add": ["NET_ADMIN"]}, "readOnlyRootFilesystem": True,
-                             "runAsUser": 0}},
+        {
+            "hostNetwork": True,
+            "nodeSelector": {"a": "b"},
+            "tolerations": [{"operator": "Exists"}],
+            "hostname": "h",
+            "nodeName": "n",
+            "restartPolicy": "Never",
+            "securityContext": {"runAsUser": 1},
+        },
+        {
+            "command": ["sh"],
+            "args": ["-c"],
+            "workingDir": "/",
+            "tty": True,
+            "stdin": True,
+            "env": [
+                {"name": "A", "value": "1"},
+                {"name": "B", "valueFrom": {"secretKeyRef": {"name": "s", "key": "k"}}},
+            ],
+            "envFrom": [{"configMapRef": {"name": "c"}}],
+            "ports": [{"containerPort": 80}],
+            "resources": {"limits": {"cpu": "1"}},
+            "securityContext": {
+                "privileged": True,
+                "capabilities": {"add": ["NET_ADMIN"]},
+                "readOnlyRootFilesystem": True,
+                "runAsUser": 0,
+            },
+        },
     )
     assert KINDS[0].strategy.warnings(pod) == []
 
 
-@pytest.mark.parametrize(("spec", "container", "field", "part"), [
-    ({}, {"livenessProbe": PROBE}, "spec.containers[0].livenessProbe", "host agent"),
-    ({}, {"lifecycle": {"postStart": PROBE}}, "spec.containers[0].lifecycle", "host agent"),
-    ({}, {"securityContext": {"runAsNonRoot": True}}, "spec.containers[0].securityContext.runAsNonRoot", "host agent"),
-    ({}, {"env": [{"name": "A"}, {"name": "B", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}]},
-     "spec.containers[0].env[1].valueFrom.fieldRef", "host agent"),
-    ({"hostPID": True}, {}, "spec.hostPID", "host agent"),
-    ({"hostUsers": False}, {}, "spec.hostUsers", "host agent"),
-    ({"volumes": [{"name": "v"}]}, {}, "spec.volumes[0]", "host agent"),
-    ({"initContainers": [{"name": "i", "image": "x"}]}, {}, "spec.initContainers", "host agent"),
-    ({"topologySpreadConstraints": [{"maxSkew": 1, "topologyKey": "z", "whenUnsatisfiable": "ScheduleAnyway"}]}, {},
-     "spec.topologySpreadConstraints", "scheduler"),
-])
+@pytest.mark.parametrize(
+    ("spec", "container", "field", "part"),
+    [
+        ({}, {"livenessProbe": PROBE}, "spec.containers[0].livenessProbe", "host agent"),
+        ({}, {"lifecycle": {"postStart": PROBE}}, "spec.containers[0].lifecycle", "host agent"),
+        (
+            {},
+            {"securityContext": {"runAsNonRoot": True}},
+            "spec.containers[0].securityContext.runAsNonRoot",
+            "host agent",
+        ),
+        (
+            {},
+            {"env": [{"name": "A"}, {"name": "B", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}]},
+            "spec.containers[0].env[1].valueFrom.fieldRef",
+            "host agent",
+        ),
+        ({"hostPID": True}, {}, "spec.hostPID", "host agent"),
+        ({"hostUsers": False}, {}, "spec.hostUsers", "host agent"),
+        ({"volumes": [{"name": "v"}]}, {}, "spec.volumes[0]", "host agent"),
+        ({"initContainers": [{"name": "i", "image": "x"}]}, {}, "spec.initContainers", "host agent"),
+        (
+            {"topologySpreadConstraints": [{"maxSkew": 1, "topologyKey": "z", "whenUnsatisfiable": "ScheduleAnyway"}]},
+            {},
+            "spec.topologySpreadConstraints",
+            "scheduler",
+        ),
+    ],
+)
 def test_what_is_not_obeyed_is_named(make_pod, spec, container, field, part):
     assert KINDS[0].strategy.warnings(make_pod(spec, container)) == [
         f"{field}: accepted but not obeyed by this version of the {part}"
@@ -58,6 +95,12 @@ def test_deprecations_and_likely_mistakes():
         "containers": [{"name": "a", "env": [{"name": "A", "value": "1"}, {"name": "A", "value": "2"}]}],
     }
     assert pod_spec_warnings(spec, "spec.template.spec") == [
-        'spec.template.spec.nodeSelector[beta.kubernetes.io/os]: deprecated since v1.14; use "kubernetes.io/os" instead',
-        'spec.template.spec.containers[0].env[1]: hides previous definition of "A", which may be dropped when using apply',
+        (
+            "spec.template.spec.nodeSelector[beta.kubernetes.io/os]: deprecated since v1.14; use "
+            '"kubernetes.io/os" instead'
+        ),
+        (
+            'spec.template.spec.containers[0].env[1]: hides previous definition of "A", which may be '
+            "dropped when using apply"
+        ),
     ]

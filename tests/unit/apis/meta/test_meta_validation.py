@@ -22,30 +22,44 @@ def check(namespaced=True, name_check=names.is_dns1123_subdomain, **meta):
 
 
 def test_good_metadata():
-    assert check(labels={"app": "web", "example.com/x": ""}, annotations={"note": "any text"}, ownerReferences=[OWNER],
-                 finalizers=["orphan", "example.com/x"]) == []
+    assert (
+        check(
+            labels={"app": "web", "example.com/x": ""},
+            annotations={"note": "any text"},
+            ownerReferences=[OWNER],
+            finalizers=["orphan", "example.com/x"],
+        )
+        == []
+    )
     assert check(namespaced=False) == []
 
 
-@pytest.mark.parametrize(("meta", "expected"), [
-    ({"name": ""}, ("metadata.name", "FieldValueRequired")),
-    ({"name": "A"}, ("metadata.name", "FieldValueInvalid")),
-    ({"name": "a" * 254}, ("metadata.name", "FieldValueInvalid")),
-    ({"name": "../x"}, ("metadata.name", "FieldValueInvalid")),
-    ({"namespace": ""}, ("metadata.namespace", "FieldValueRequired")),
-    ({"namespace": "a.b"}, ("metadata.namespace", "FieldValueInvalid")),
-    ({"labels": {"a": "b c"}}, ("metadata.labels", "FieldValueInvalid")),
-    ({"labels": {"a/b/c": ""}}, ("metadata.labels", "FieldValueInvalid")),
-    ({"annotations": {" ": ""}}, ("metadata.annotations", "FieldValueInvalid")),
-    ({"annotations": {"a": "x" * 262144}}, ("metadata.annotations", "FieldValueTooLong")),
-    ({"ownerReferences": [{**OWNER, "uid": ""}]}, ("metadata.ownerReferences[0].uid", "FieldValueInvalid")),
-    ({"ownerReferences": [{**OWNER, "controller": True}, {**OWNER, "uid": "2", "controller": True}]},
-     ("metadata.ownerReferences", "FieldValueInvalid")),
-    ({"ownerReferences": [{**OWNER, "apiVersion": "v1", "kind": "Event"}]},
-     ("metadata.ownerReferences[0]", "FieldValueInvalid")),
-    ({"finalizers": ["unqualified"]}, ("metadata.finalizers[0]", "FieldValueInvalid")),
-    ({"finalizers": ["orphan", "foregroundDeletion"]}, ("metadata.finalizers", "FieldValueInvalid")),
-])
+@pytest.mark.parametrize(
+    ("meta", "expected"),
+    [
+        ({"name": ""}, ("metadata.name", "FieldValueRequired")),
+        ({"name": "A"}, ("metadata.name", "FieldValueInvalid")),
+        ({"name": "a" * 254}, ("metadata.name", "FieldValueInvalid")),
+        ({"name": "../x"}, ("metadata.name", "FieldValueInvalid")),
+        ({"namespace": ""}, ("metadata.namespace", "FieldValueRequired")),
+        ({"namespace": "a.b"}, ("metadata.namespace", "FieldValueInvalid")),
+        ({"labels": {"a": "b c"}}, ("metadata.labels", "FieldValueInvalid")),
+        ({"labels": {"a/b/c": ""}}, ("metadata.labels", "FieldValueInvalid")),
+        ({"annotations": {" ": ""}}, ("metadata.annotations", "FieldValueInvalid")),
+        ({"annotations": {"a": "x" * 262144}}, ("metadata.annotations", "FieldValueTooLong")),
+        ({"ownerReferences": [{**OWNER, "uid": ""}]}, ("metadata.ownerReferences[0].uid", "FieldValueInvalid")),
+        (
+            {"ownerReferences": [{**OWNER, "controller": True}, {**OWNER, "uid": "2", "controller": True}]},
+            ("metadata.ownerReferences", "FieldValueInvalid"),
+        ),
+        (
+            {"ownerReferences": [{**OWNER, "apiVersion": "v1", "kind": "Event"}]},
+            ("metadata.ownerReferences[0]", "FieldValueInvalid"),
+        ),
+        ({"finalizers": ["unqualified"]}, ("metadata.finalizers[0]", "FieldValueInvalid")),
+        ({"finalizers": ["orphan", "foregroundDeletion"]}, ("metadata.finalizers", "FieldValueInvalid")),
+    ],
+)
 def test_rules(meta, expected):
     """A39: names that could lead elsewhere are refused before anything is stored."""
     assert expected in fields(check(**meta))
@@ -57,7 +71,9 @@ def test_cluster_scoped_objects_have_no_namespace():
 
 @pytest.mark.parametrize(("prefix", "good"), [("web-", True), ("web", True), ("-", False), ("Web-", False)])
 def test_a_prefix_may_end_in_a_dash(prefix, good):
-    found = validate_object_meta({"generateName": prefix, "namespace": "a"}, True, names.is_dns1123_subdomain, "metadata")
+    found = validate_object_meta(
+        {"generateName": prefix, "namespace": "a"}, True, names.is_dns1123_subdomain, "metadata"
+    )
     assert (found == []) is good
 
 
@@ -83,17 +99,20 @@ def expression(operator, values=(), key="app"):
     return {"matchExpressions": [{"key": key, "operator": operator, "values": list(values)}]}
 
 
-@pytest.mark.parametrize(("selector", "expected"), [
-    (None, []),
-    ({}, []),
-    (expression("In", ["a"]), []),
-    (expression("Exists"), []),
-    (expression("In"), [("s.matchExpressions[0].values", "FieldValueRequired")]),
-    (expression("Exists", ["a"]), [("s.matchExpressions[0].values", "FieldValueForbidden")]),
-    (expression("Near"), [("s.matchExpressions[0].operator", "FieldValueNotSupported")]),
-    (expression("Exists", key=""), [("s.matchExpressions[0].key", "FieldValueInvalid")] * 2),
-    ({"matchLabels": {"a": "b c"}}, [("s.matchLabels", "FieldValueInvalid")]),
-])
+@pytest.mark.parametrize(
+    ("selector", "expected"),
+    [
+        (None, []),
+        ({}, []),
+        (expression("In", ["a"]), []),
+        (expression("Exists"), []),
+        (expression("In"), [("s.matchExpressions[0].values", "FieldValueRequired")]),
+        (expression("Exists", ["a"]), [("s.matchExpressions[0].values", "FieldValueForbidden")]),
+        (expression("Near"), [("s.matchExpressions[0].operator", "FieldValueNotSupported")]),
+        (expression("Exists", key=""), [("s.matchExpressions[0].key", "FieldValueInvalid")] * 2),
+        ({"matchLabels": {"a": "b c"}}, [("s.matchLabels", "FieldValueInvalid")]),
+    ],
+)
 def test_label_selectors(selector, expected):
     found = fields(validate_label_selector(selector, "s"))
     assert set(found) == set(expected)
@@ -101,5 +120,7 @@ def test_label_selectors(selector, expected):
 
 def test_the_schemas_carry_these_rules():
     assert fields(decode(ObjectMeta, {"labels": {"a": "b c"}}).errors) == [("labels", "FieldValueInvalid")]
-    assert fields(decode(LabelSelector, {"matchLabels": {"a": "b c"}}).errors) == [(".matchLabels", "FieldValueInvalid")]
+    assert fields(decode(LabelSelector, {"matchLabels": {"a": "b c"}}).errors) == [
+        (".matchLabels", "FieldValueInvalid")
+    ]
     assert fields(decode(ObjectMeta, {"finalizers": ["x"]}).errors) == [("finalizers[0]", "FieldValueInvalid")]

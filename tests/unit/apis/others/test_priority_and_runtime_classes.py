@@ -27,13 +27,16 @@ def test_columns():
     assert row(RUNTIME, make(RUNTIME, handler="runc")) == ["runc", "60m"]
 
 
-@pytest.mark.parametrize(("name", "value", "field"), [
-    ("high", 1_000_000_000, None),
-    ("high", 1_000_000_001, "value"),
-    ("system-mine", 5, "metadata.name"),
-    ("system-node-critical", 2_000_001_000, None),
-    ("system-node-critical", 5, "metadata.name"),
-])
+@pytest.mark.parametrize(
+    ("name", "value", "field"),
+    [
+        ("high", 1_000_000_000, None),
+        ("high", 1_000_000_001, "value"),
+        ("system-mine", 5, "metadata.name"),
+        ("system-node-critical", 2_000_001_000, None),
+        ("system-node-critical", 5, "metadata.name"),
+    ],
+)
 def test_user_classes_stay_below_the_systems(name, value, field):
     found = PRIORITY.strategy.validate(make(PRIORITY, name=name, value=value))
     assert [error.field for error in found] == ([field] if field else [])
@@ -46,13 +49,16 @@ def test_a_priority_keeps_its_value():
     assert [error.field for error in found] == ["preemptionPolicy", "value"]
 
 
-@pytest.mark.parametrize(("fields", "path"), [
-    ({"handler": ""}, "handler"),
-    ({"handler": "A_b"}, "handler"),
-    ({"handler": "a", "overhead": {"podFixed": {"cpu": "-1"}}}, "overhead.podFixed[cpu]"),
-    ({"handler": "a", "scheduling": {"nodeSelector": {"a b": ""}}}, "scheduling.nodeSelector"),
-    ({"handler": "a", "scheduling": {"tolerations": [{}]}}, "scheduling.tolerations[0].operator"),
-])
+@pytest.mark.parametrize(
+    ("fields", "path"),
+    [
+        ({"handler": ""}, "handler"),
+        ({"handler": "A_b"}, "handler"),
+        ({"handler": "a", "overhead": {"podFixed": {"cpu": "-1"}}}, "overhead.podFixed[cpu]"),
+        ({"handler": "a", "scheduling": {"nodeSelector": {"a b": ""}}}, "scheduling.nodeSelector"),
+        ({"handler": "a", "scheduling": {"tolerations": [{}]}}, "scheduling.tolerations[0].operator"),
+    ],
+)
 def test_rules_of_runtime_classes(fields, path):
     assert [error.field for error in RUNTIME.strategy.validate(make(RUNTIME, **fields))] == [path]
 

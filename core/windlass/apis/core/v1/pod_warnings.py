@@ -7,6 +7,10 @@ from typing import Any
 from windlass.apis.core.v1.unobeyed import UNOBEYED, Unobeyed
 
 STEP = re.compile(r"(?P<name>\w+)(?P<each>\[\*\])?")
+Steps = Sequence[tuple[str, str]]
+"""A path taken apart: name of each field, and `[*]` where it is a list to walk."""
+
+_PATHS: tuple[tuple[Unobeyed, Steps], ...] = tuple((entry, STEP.findall(entry.path)) for entry in UNOBEYED)
 RENAMED_NODE_LABELS = {
     "beta.kubernetes.io/arch": 'deprecated since v1.14; use "kubernetes.io/arch" instead',
     "beta.kubernetes.io/os": 'deprecated since v1.14; use "kubernetes.io/os" instead',
@@ -19,19 +23,21 @@ RENAMED_NODE_LABELS = {
 def pod_spec_warnings(spec: Mapping[str, Any], path: str) -> list[str]:
     """Return the texts for Warning headers about a PodSpec; `path` is the spec's own."""
     return [
-        *(text for entry in UNOBEYED for text in _unobeyed(spec, entry, path)),
+        *(text for entry, steps in _PATHS for text in _unobeyed(spec, entry, steps, path)),
         *_deprecated(spec, path),
         *_hidden(spec, path),
     ]
 
 
-def _unobeyed(spec: Mapping[str, Any], entry: Unobeyed, path: str) -> Iterator[str]:
-    for place, value in _walk(spec, STEP.findall(entry.path), path):
+def _unobeyed(spec: Mapping[str, Any], entry: Unobeyed, steps: Steps, path: str) -> Iterator[str]:
+    if spec.get(steps[0][0]) is None:
+        return
+    for place, value in _walk(spec, steps, path):
         if value not in entry.harmless:
             yield f"{place}: accepted but not obeyed by this version of the {entry.part}"
 
 
-def _walk(value: Any, steps: Sequence[tuple[str, str]], path: str) -> Iterator[tuple[str, Any]]:
+def _walk(value: Any, steps: Steps, path: str) -> Iterator[tuple[str, Any]]:
     """Yield path and value of everything that the steps lead to and that is not empty."""
     if value is None or value in ([], {}):
         return

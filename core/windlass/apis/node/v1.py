@@ -5,9 +5,9 @@ from windlass.apimachinery.field_errors import immutable, invalid, invalid_each,
 from windlass.apimachinery.quantity import parse_quantity
 from windlass.apimachinery.schema import ListOf, MapOf, Nested, ObjectSchema, Quantity, Str
 from windlass.apimachinery.scheme import Column, KindDefinition, Obj, Strategy
+from windlass.apimachinery.table import age
 from windlass.apis.core.v1.placement import Toleration
 from windlass.apis.core.v1.placement_validation import validate_tolerations
-from windlass.apis.core.v1.pod_printer import age
 from windlass.apis.core.v1.resource_validation import validate_resource_name
 from windlass.apis.meta.v1 import ApiObject
 from windlass.apis.meta.validation import validate_labels

@@ -3,7 +3,7 @@
 from windlass.apimachinery.field_errors import forbidden, immutable
 from windlass.apimachinery.schema import Bool, Int, Str
 from windlass.apimachinery.scheme import Column, KindDefinition, Obj, Strategy
-from windlass.apis.core.v1.pod_printer import age
+from windlass.apimachinery.table import age
 from windlass.apis.meta.v1 import ApiObject
 from windlass.errors import FieldError
 

@@ -5,7 +5,8 @@ from datetime import datetime
 from typing import Any
 
 from windlass.apimachinery.scheme import Column, Obj
-from windlass.apis.core.v1.pod_printer import NONE, UNKNOWN, age
+from windlass.apimachinery.table import UNKNOWN, age
+from windlass.apis.core.v1.pod_printer import NONE
 
 ROLE_PREFIX = "node-role.kubernetes.io/"
 ROLE_LABEL = "kubernetes.io/role"

@@ -4,11 +4,10 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from windlass.apimachinery.durations import human
 from windlass.apimachinery.scheme import Column, Obj
+from windlass.apimachinery.table import age, since
 
 NONE = "<none>"
-UNKNOWN = "<unknown>"
 TERMINAL_PHASES = frozenset({"Succeeded", "Failed"})
 
 
@@ -122,18 +121,6 @@ def _with_deletion(pod: Obj, status: Mapping[str, Any], reason: str) -> str:
 def _condition(status: Mapping[str, Any], kind: str) -> Mapping[str, Any]:
     conditions: Sequence[Mapping[str, Any]] = status.get("conditions") or []
     return next((condition for condition in conditions if condition.get("type") == kind), {})
-
-
-def since(timestamp: str | None, now: datetime) -> str:
-    """Return how long ago a wire timestamp was, as kubectl prints ages."""
-    if not timestamp:
-        return UNKNOWN
-    return human((now - datetime.fromisoformat(timestamp)).total_seconds())
-
-
-def age(obj: Obj, now: datetime) -> str:
-    """Return the age of an object, as kubectl prints it."""
-    return since((obj.get("metadata") or {}).get("creationTimestamp"), now)
 
 
 def _ready(pod: Obj, _now: datetime) -> str:

@@ -12,11 +12,25 @@ import structlog
 
 REDACTED = "**REDACTED**"
 
-_SECRET_KEYS = frozenset({
-    "authorization", "token", "password", "passwd", "secret", "credentials", "private_key", "client_key",
-    "client_key_data",
-    "client-key-data", "bearer", "cookie", "id_token", "access_token", "refresh_token",
-})
+_SECRET_KEYS = frozenset(
+    {
+        "authorization",
+        "token",
+        "password",
+        "passwd",
+        "secret",
+        "credentials",
+        "private_key",
+        "client_key",
+        "client_key_data",
+        "client-key-data",
+        "bearer",
+        "cookie",
+        "id_token",
+        "access_token",
+        "refresh_token",
+    }
+)
 _SECRET_SUFFIXES = ("_token", "_password", "_secret", "password", "-token")
 
 
@@ -78,8 +92,11 @@ def configure_logging(level: str = "info", fmt: str = "json") -> None:
     root.handlers[:] = [handler]
     root.setLevel(number)
     structlog.configure(
-        processors=[structlog.stdlib.filter_by_level, *_shared_processors(),
-                    structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *_shared_processors(),
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=False,
@@ -93,8 +110,12 @@ def get_logger(name: str) -> structlog.stdlib.BoundLogger:
 
 # A process that never configures logging (a test, a library user) logs through the standard library, warnings and up.
 structlog.configure(
-    processors=[structlog.stdlib.filter_by_level, *_shared_processors(), structlog.processors.format_exc_info,
-                structlog.processors.JSONRenderer()],
+    processors=[
+        structlog.stdlib.filter_by_level,
+        *_shared_processors(),
+        structlog.processors.format_exc_info,
+        structlog.processors.JSONRenderer(),
+    ],
     logger_factory=structlog.stdlib.LoggerFactory(),
     wrapper_class=structlog.stdlib.BoundLogger,
     cache_logger_on_first_use=False,

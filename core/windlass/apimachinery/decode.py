@@ -175,7 +175,8 @@ def _object_decoder(schema: type[ObjectSchema]) -> ObjectDecoder:
     decoders = {name: field_decoder(field) for name, field in fields.items()}
     demands = tuple(
         _Demand(name, field.default_value, isinstance(field.default_value, dict | list))
-        for name, field in fields.items() if field.required or field.default_value is not None
+        for name, field in fields.items()
+        if field.required or field.default_value is not None
     )
     checks, wanted = tuple(schema.object_checks), f"v1.{_type_name(schema)}"
     plain_of, decoder_of = plain.get, decoders.get

@@ -1,8 +1,8 @@
 """Parse request bodies: strict JSON, bounded, with the place of what is wrong.
 
-orjson does the work; it refuses NaN, lone surrogates, control characters and trailing text. What it lets pass and other
-JSON readers do not agree on is found here: numbers beyond the range of int64 and float64, NUL characters in strings, deep
-nesting, repeated keys. The standard library parses a body again only when a cheap test says that it may matter.
+orjson does the work; it refuses NaN, lone surrogates, control characters and trailing text. What it lets pass and
+other JSON readers do not agree on is found here: numbers beyond the range of int64 and float64, NUL characters in
+strings, deep nesting, repeated keys. The standard library parses a body again only when a cheap test says that it may matter.
 """
 
 import json

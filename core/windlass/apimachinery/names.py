@@ -51,9 +51,7 @@ _LABEL_VALUE_MESSAGE = (
     "and must start and end with an alphanumeric character"
 )
 _CONFIG_KEY_MESSAGE = "a valid config key must consist of alphanumeric characters, '-', '_' or '.'"
-_ENV_NAME_MESSAGE = (
-    "a valid environment variable name must consist only of printable ASCII characters other than '='"
-)
+_ENV_NAME_MESSAGE = "a valid environment variable name must consist only of printable ASCII characters other than '='"
 _C_IDENTIFIER_MESSAGE = (
     "a valid C identifier must start with alphabetic character or '_', "
     "followed by a string of alphanumeric characters or '_'"
@@ -166,9 +164,11 @@ def is_config_key(text: str) -> list[str]:
 
 def is_c_identifier(text: str) -> list[str]:
     """Check a C identifier."""
-    return [] if _C_IDENTIFIER_RE.fullmatch(text) else [
-        regex_message(_C_IDENTIFIER_MESSAGE, _C_IDENTIFIER, "my_name", "MY_NAME", "MyName")
-    ]
+    return (
+        []
+        if _C_IDENTIFIER_RE.fullmatch(text)
+        else [regex_message(_C_IDENTIFIER_MESSAGE, _C_IDENTIFIER, "my_name", "MY_NAME", "MyName")]
+    )
 
 
 def is_port_name(text: str) -> list[str]:

@@ -13,7 +13,7 @@ from windlass.errors import BadRequestError, InvalidError, TooLargeError
 MAX_OPERATIONS = 10_000
 MAX_RESULT_BYTES = 3 * 1024 * 1024
 MAX_COPIED_BYTES = MAX_RESULT_BYTES
-"""How much all `copy` operations of one patch may copy together: doubling ends early, and so does copying in circles."""
+"""How much all `copy` operations of one patch may copy together: ends doubling early, and copying in circles."""
 
 _REFUSED = "the server rejected our request due to an error in our request"
 

@@ -77,7 +77,7 @@ class LabelSelector:
         return not self.requirements and not self.nothing
 
     def __str__(self) -> str:
-        return ",".join(str(requirement) for requirement in self.requirements)
+        return ",".join(str(requirement) for requirement in sorted(self.requirements, key=lambda item: item.key))
 
 
 def parse_label_selector(text: str) -> LabelSelector:
@@ -178,28 +178,44 @@ class _Parser:
                 found.add("")
             else:
                 found.add(self.value())
-            token = self.next()
-            if token == ")":
+            after = self.next()
+            if after == ")":
                 return frozenset(found)
-            if token != ",":
-                self.fail(f"found {token!r}, expected ',' or ')'")
+            if after != ",":
+                self.fail(f"found {after!r}, expected ',' or ')'")
 
 
 def from_label_selector(obj: Mapping[str, Any] | None) -> LabelSelector:
     """Convert a `metav1.LabelSelector` object: None selects nothing, {} everything."""
     if obj is None:
         return LabelSelector(nothing=True)
-    requirements = [Requirement(key, "in", frozenset({value})) for key, value in sorted((obj.get("matchLabels") or {}).items())]
-    requirements += [
-        Requirement(expression["key"], _OPERATORS[expression["operator"]], frozenset(expression.get("values") or ()))
-        for expression in obj.get("matchExpressions") or ()
+    requirements = [
+        Requirement(key, "in", frozenset({value})) for key, value in sorted((obj.get("matchLabels") or {}).items())
     ]
+    requirements += [_from_expression(expression) for expression in obj.get("matchExpressions") or ()]
     return LabelSelector(tuple(requirements))
 
 
+def _from_expression(expression: Mapping[str, Any]) -> Requirement:
+    operator = _OPERATORS.get(expression.get("operator", ""))
+    values = frozenset(expression.get("values") or ())
+    if operator is None:
+        raise BadRequestError(f'"{expression.get("operator", "")}" is not a valid label selector operator')
+    if (operator in ("in", "notin")) != bool(values):
+        raise BadRequestError(f"the values of {operator!r} for {expression.get('key', '')!r} do not fit the operator")
+    return Requirement(str(expression.get("key", "")), operator, values)
+
+
+def from_labels(labels: Mapping[str, str]) -> LabelSelector:
+    """Convert a plain map, as Services and ReplicationControllers have it: all labels must be there."""
+    return from_label_selector({"matchLabels": labels})
+
+
 def format_label_selector(obj: Mapping[str, Any] | None) -> str:
-    """Print a `metav1.LabelSelector` object in the query form."""
-    return str(from_label_selector(obj)) if obj is not None else ""
+    """Print a `metav1.LabelSelector` object, or a plain map of labels, in the query form; None is empty."""
+    if obj is None:
+        return ""
+    return str(from_label_selector(obj) if obj.keys() <= {"matchLabels", "matchExpressions"} else from_labels(obj))
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,12 +237,17 @@ def _escape(value: str) -> str:
 
 
 def parse_field_selector(text: str) -> FieldSelector:
-    """Parse `metadata.name=a,status.phase!=Running`; `\\` escapes comma, equals sign and itself. Raises BadRequestError."""
+    """Parse `metadata.name=a,status.phase!=Running`; a backslash escapes comma, equals sign and itself.
+
+    Raises BadRequestError.
+    """
     _bound(text, "field selector")
     return FieldSelector(tuple(_field_requirement(term, text) for term in _split_terms(text) if term.strip()))
 
 
 def _split_terms(text: str) -> Sequence[str]:
+    if re.search(r"(?<!\\)(?:\\\\)*\\$", text):
+        raise BadRequestError(f"invalid field selector {text[:200]!r}: it ends in a lone backslash")
     return re.findall(r"(?:[^\\,]|\\.)+", text)
 
 

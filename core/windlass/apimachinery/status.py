@@ -40,8 +40,12 @@ def to_status(error: ApiError) -> dict[str, Any]:
     details: dict[str, Any] = {
         key: value
         for key, value in (
-            ("name", found.name), ("group", found.group), ("kind", found.kind), ("uid", found.uid),
-            ("causes", [_cause(cause) for cause in found.causes]), ("retryAfterSeconds", found.retry_after_seconds),
+            ("name", found.name),
+            ("group", found.group),
+            ("kind", found.kind),
+            ("uid", found.uid),
+            ("causes", [_cause(cause) for cause in found.causes]),
+            ("retryAfterSeconds", found.retry_after_seconds),
         )
         if value
     }
@@ -62,8 +66,7 @@ def to_status(error: ApiError) -> dict[str, Any]:
 
 def success(*, group: str = "", kind: str = "", name: str = "", uid: str = "") -> dict[str, Any]:
     """Return the `Status` of a deletion that left no object behind; `kind` is the plural, as Kubernetes has it."""
-    details = {key: value for key, value in
-               (("name", name), ("group", group), ("kind", kind), ("uid", uid)) if value}
+    details = {key: value for key, value in (("name", name), ("group", group), ("kind", kind), ("uid", uid)) if value}
     return {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details}
 
 
@@ -78,8 +81,12 @@ def from_status(status: Mapping[str, Any], code: int) -> ApiError:
     return _error_class(str(status.get("reason") or ""), code)(
         str(status.get("message") or f"the server answered {code}"),
         details=ErrorDetails(
-            group=details.get("group", ""), kind=details.get("kind", ""), name=details.get("name", ""),
-            uid=details.get("uid", ""), causes=causes, retry_after_seconds=details.get("retryAfterSeconds") or 0,
+            group=details.get("group", ""),
+            kind=details.get("kind", ""),
+            name=details.get("name", ""),
+            uid=details.get("uid", ""),
+            causes=causes,
+            retry_after_seconds=details.get("retryAfterSeconds") or 0,
         ),
         metadata=dict(status.get("metadata") or {}),
     )

@@ -1,7 +1,7 @@
 """Strategic merge patch: a merge patch that knows which lists are maps by a key.
 
-The schema says so (`patch_strategy`, `patch_merge_key`). Directives, as Kubernetes defines them: `$patch: replace|delete|
-merge`, `$retainKeys`, `$setElementOrder/FIELD`, `$deleteFromPrimitiveList/FIELD`.
+The schema says so (`patch_strategy`, `patch_merge_key`). Directives, as Kubernetes defines them: `$patch: replace`,
+`delete` or `merge`, `$retainKeys`, `$setElementOrder/FIELD`, `$deleteFromPrimitiveList/FIELD`.
 """
 
 from typing import Any
@@ -104,20 +104,24 @@ def _identity(item: Any, key: str, position: int) -> str:
     return repr(item[key]) if isinstance(item, dict) and key in item else f"#{position}"
 
 
+def _name(item: Any, key: str) -> str:
+    return repr(item.get(key) if key and isinstance(item, dict) else item)
+
+
 def _by_order(items: list[Any], order: Any, key: str) -> list[Any]:
     """Put the items that an element order names into that order; each other one stays before the named one after it."""
     if not isinstance(order, list):
         return items
-    wanted = {repr(entry.get(key) if key and isinstance(entry, dict) else entry): rank for rank, entry in enumerate(order)}
-    ranks = [wanted.get(repr(item.get(key) if key and isinstance(item, dict) else item)) for item in items]
-    groups: dict[int | None, list[Any]] = {}
+    wanted = {_name(entry, key): rank for rank, entry in enumerate(order)}
+    ranks = [wanted.get(_name(item, key)) for item in items]
+    groups: dict[int, list[Any]] = {}
     waiting: list[Any] = []
     for item, rank in zip(items, ranks, strict=True):
         waiting.append(item)
         if rank is not None:
             groups.setdefault(rank, []).extend(waiting)
             waiting = []
-    ordered = [item for rank in sorted(rank for rank in groups if rank is not None) for item in groups[rank]]
+    ordered = [item for rank in sorted(groups) for item in groups[rank]]
     return ordered + waiting
 
 

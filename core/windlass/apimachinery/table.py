@@ -21,8 +21,12 @@ def since(timestamp: str | None, now: datetime) -> str:
     return human((now - parse_rfc3339(timestamp)).total_seconds()) if timestamp else UNKNOWN
 
 
-NAME = Column("Name", lambda obj, _now: obj["metadata"].get("name", ""), format="name",
-              description="Name of the object, unique in its namespace and kind.")
+NAME = Column(
+    "Name",
+    lambda obj, _now: obj["metadata"].get("name", ""),
+    format="name",
+    description="Name of the object, unique in its namespace and kind.",
+)
 AGE = Column("Age", age, description="Time since the object was created.")
 
 
@@ -34,8 +38,13 @@ def columns_of(kind: KindDefinition) -> Sequence[Column]:
 def column_definitions(kind: KindDefinition) -> list[dict[str, Any]]:
     """Return the Table's `columnDefinitions`."""
     return [
-        {"name": column.name, "type": column.type, "format": column.format, "description": column.description,
-         "priority": column.priority}
+        {
+            "name": column.name,
+            "type": column.type,
+            "format": column.format,
+            "description": column.description,
+            "priority": column.priority,
+        }
         for column in columns_of(kind)
     ]
 
@@ -56,8 +65,14 @@ def partial_metadata(obj: Mapping[str, Any]) -> dict[str, Any]:
     return {"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": obj.get("metadata", {})}
 
 
-def render(kind: KindDefinition, objects: Iterable[Obj], now: datetime, *, include_object: str = "Metadata",
-           metadata: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def render(
+    kind: KindDefinition,
+    objects: Iterable[Obj],
+    now: datetime,
+    *,
+    include_object: str = "Metadata",
+    metadata: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
     """Return a Table of objects. `metadata` is the list's (resourceVersion, continue, remainingItemCount)."""
     return {
         "kind": "Table",

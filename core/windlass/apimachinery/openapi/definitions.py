@@ -24,7 +24,10 @@ from windlass.apimachinery.scheme import KindDefinition
 Json = dict[str, Any]
 
 _NAMED_SCALARS: tuple[tuple[type[ApiField], str], ...] = (
-    (MicroTime, MICRO_TIME), (Time, TIME), (Quantity, QUANTITY), (IntOrString, INT_OR_STRING),
+    (MicroTime, MICRO_TIME),
+    (Time, TIME),
+    (Quantity, QUANTITY),
+    (IntOrString, INT_OR_STRING),
 )
 
 
@@ -113,7 +116,9 @@ class Definitions:
 
     def _property(self, field: ApiField) -> Json:
         made = self._value(field)
-        made = self._described(made, field.description) if "$ref" in made else {**made, "description": field.description}
+        made = (
+            self._described(made, field.description) if "$ref" in made else {**made, "description": field.description}
+        )
         if field.default_value is not None:
             made["default"] = field.default_value
         strategy = getattr(field, "patch_strategy", "")
@@ -133,8 +138,11 @@ class Definitions:
         if isinstance(field, Nested):
             return self.reference(self.add(field.nested_schema))
         if isinstance(field, ListOf):
-            return _bounded({"type": "array", "items": self._item(field.item)},
-                            minItems=field.min_items or None, maxItems=field.max_items)
+            return _bounded(
+                {"type": "array", "items": self._item(field.item)},
+                minItems=field.min_items or None,
+                maxItems=field.max_items,
+            )
         if isinstance(field, MapOf):
             return {"type": "object", "additionalProperties": self._item(field.value)}
         return _scalar(field)
@@ -158,7 +166,9 @@ def _scalar(field: ApiField) -> Json:
     if isinstance(field, Str):
         pattern = f"^(?:{field.pattern.pattern})$" if field.pattern else None
         enum = list(field.enum) if field.enum else None
-        return _bounded(made, enum=enum, pattern=pattern, minLength=field.min_length or None, maxLength=field.max_length)
+        return _bounded(
+            made, enum=enum, pattern=pattern, minLength=field.min_length or None, maxLength=field.max_length
+        )
     return made
 
 

@@ -55,6 +55,4 @@ def build_v3(kinds: Iterable[KindDefinition], group_version: str, *, version: st
 
 def group_versions(kinds: Iterable[KindDefinition]) -> dict[str, str]:
     """Return the paths of the `/openapi/v3` index and the group version of each: `apis/apps/v1` and `apps/v1`."""
-    return {
-        (f"apis/{kind.api_version}" if kind.group else f"api/{kind.version}"): kind.api_version for kind in kinds
-    }
+    return {(f"apis/{kind.api_version}" if kind.group else f"api/{kind.version}"): kind.api_version for kind in kinds}

@@ -58,25 +58,37 @@ def _list_meta() -> Json:
 
 
 def _delete_options(ref: str) -> Json:
-    return _kinded("How an object is to be deleted.", {
-        "dryRun": {"type": "array", "items": {"type": "string"}, "x-kubernetes-list-type": "atomic",
-                   "description": "`All`: run every check and store nothing."},
-        "gracePeriodSeconds": _number("Seconds of grace before the object goes; 0 deletes at once.", 64),
-        "orphanDependents": {"type": "boolean", "description": "Older form of propagationPolicy."},
-        "preconditions": {"$ref": f"{ref}{META}Preconditions"},
-        "propagationPolicy": _text("What becomes of dependents: Orphan, Background or Foreground."),
-    }, "DeleteOptions")
+    return _kinded(
+        "How an object is to be deleted.",
+        {
+            "dryRun": {
+                "type": "array",
+                "items": {"type": "string"},
+                "x-kubernetes-list-type": "atomic",
+                "description": "`All`: run every check and store nothing.",
+            },
+            "gracePeriodSeconds": _number("Seconds of grace before the object goes; 0 deletes at once.", 64),
+            "orphanDependents": {"type": "boolean", "description": "Older form of propagationPolicy."},
+            "preconditions": {"$ref": f"{ref}{META}Preconditions"},
+            "propagationPolicy": _text("What becomes of dependents: Orphan, Background or Foreground."),
+        },
+        "DeleteOptions",
+    )
 
 
 def _status(ref: str) -> Json:
-    return _kinded("Outcome of a request that returns no object.", {
-        "code": _number("HTTP code of the answer.", 32),
-        "details": {"$ref": f"{ref}{META}StatusDetails"},
-        "message": _text("What happened, for people."),
-        "metadata": {"$ref": f"{ref}{LIST_META}"},
-        "reason": _text("Why the request was refused, as one word for programs."),
-        "status": _text("`Success` or `Failure`."),
-    }, "Status")
+    return _kinded(
+        "Outcome of a request that returns no object.",
+        {
+            "code": _number("HTTP code of the answer.", 32),
+            "details": {"$ref": f"{ref}{META}StatusDetails"},
+            "message": _text("What happened, for people."),
+            "metadata": {"$ref": f"{ref}{LIST_META}"},
+            "reason": _text("Why the request was refused, as one word for programs."),
+            "status": _text("`Success` or `Failure`."),
+        },
+        "Status",
+    )
 
 
 def _status_details(ref: str) -> Json:
@@ -84,8 +96,12 @@ def _status_details(ref: str) -> Json:
         "type": "object",
         "description": "What a refused request was about.",
         "properties": {
-            "causes": {"type": "array", "items": {"$ref": f"{ref}{META}StatusCause"}, "x-kubernetes-list-type": "atomic",
-                       "description": "Everything that was wrong."},
+            "causes": {
+                "type": "array",
+                "items": {"$ref": f"{ref}{META}StatusCause"},
+                "x-kubernetes-list-type": "atomic",
+                "description": "Everything that was wrong.",
+            },
             "group": _text("API group of the object concerned."),
             "kind": _text("Kind or resource of the object concerned."),
             "name": _text("Name of the object concerned."),
@@ -98,16 +114,24 @@ def _status_details(ref: str) -> Json:
 def meta_definitions(ref: str, *, v3: bool) -> dict[str, Json]:
     """Return the definitions by name. `ref` is the prefix of references in the document."""
     quantity: Json = {"description": "An amount such as `100m`, `1.5Gi` or `2e3`."}
-    int_or_string: Json = {"description": "An integer, or a string such as a port name or `25%`.", "format": "int-or-string"}
+    int_or_string: Json = {
+        "description": "An integer, or a string such as a port name or `25%`.",
+        "format": "int-or-string",
+    }
     if v3:
         quantity["oneOf"] = [{"type": "string"}, {"type": "number"}]
         int_or_string["oneOf"] = [{"type": "integer"}, {"type": "string"}]
     else:
         quantity["type"] = int_or_string["type"] = "string"
-    preconditions = {"uid": _text("Unique id that the object must have."),
-                     "resourceVersion": _text("Revision that the object must be at.")}
-    cause = {"field": _text("Path of the field."), "message": _text("What is wrong, for people."),
-             "reason": _text("What is wrong, as one word for programs.")}
+    preconditions = {
+        "uid": _text("Unique id that the object must have."),
+        "resourceVersion": _text("Revision that the object must be at."),
+    }
+    cause = {
+        "field": _text("Path of the field."),
+        "message": _text("What is wrong, for people."),
+        "reason": _text("What is wrong, as one word for programs."),
+    }
     return {
         QUANTITY: quantity,
         INT_OR_STRING: int_or_string,
@@ -115,16 +139,23 @@ def meta_definitions(ref: str, *, v3: bool) -> dict[str, Json]:
         MICRO_TIME: {"type": "string", "format": "date-time", "description": "An RFC 3339 time with microseconds."},
         LIST_META: _list_meta(),
         DELETE_OPTIONS: _delete_options(ref),
-        META + "Preconditions": {"type": "object", "description": "What must still be true of an object for a deletion.",
-                                 "properties": preconditions},
+        META + "Preconditions": {
+            "type": "object",
+            "description": "What must still be true of an object for a deletion.",
+            "properties": preconditions,
+        },
         STATUS: _status(ref),
         META + "StatusDetails": _status_details(ref),
         META + "StatusCause": {"type": "object", "description": "One thing that was wrong.", "properties": cause},
         PATCH: {"type": "object", "description": "A JSON, merge or strategic merge patch, as Content-Type says."},
         WATCH_EVENT: {
-            "type": "object", "description": "One change that a watch reports.", "required": ["type", "object"],
-            "properties": {"type": _text("ADDED, MODIFIED, DELETED, BOOKMARK or ERROR."),
-                           "object": {"type": "object", "description": "The object after the change."}},
+            "type": "object",
+            "description": "One change that a watch reports.",
+            "required": ["type", "object"],
+            "properties": {
+                "type": _text("ADDED, MODIFIED, DELETED, BOOKMARK or ERROR."),
+                "object": {"type": "object", "description": "The object after the change."},
+            },
             "x-kubernetes-group-version-kind": [{"group": "", "kind": "WatchEvent", "version": "v1"}],
         },
     }

@@ -11,8 +11,15 @@ Json = dict[str, Any]
 JSON = "application/json"
 READABLE = (JSON, "application/yaml")
 PATCH_TYPES = ("application/json-patch+json", "application/merge-patch+json", "application/strategic-merge-patch+json")
-HTTP_OF = {"get": "get", "list": "get", "post": "post", "put": "put", "patch": "patch", "delete": "delete",
-           "deletecollection": "delete"}
+HTTP_OF = {
+    "get": "get",
+    "list": "get",
+    "post": "post",
+    "put": "put",
+    "patch": "patch",
+    "delete": "delete",
+    "deletecollection": "delete",
+}
 
 _WRITE = (
     ("dryRun", "string", "`All`: run every check and store nothing."),
@@ -39,13 +46,22 @@ _DELETE = (
     ("propagationPolicy", "string", "What becomes of dependents."),
 )
 _PARAMETERS = {
-    "get": (), "list": _SELECT + _WATCH, "post": _WRITE, "put": _WRITE,
+    "get": (),
+    "list": _SELECT + _WATCH,
+    "post": _WRITE,
+    "put": _WRITE,
     "patch": (*_WRITE, ("force", "boolean", "Take over conflicting fields (server-side apply).")),
-    "delete": _DELETE, "deletecollection": _SELECT + _DELETE,
+    "delete": _DELETE,
+    "deletecollection": _SELECT + _DELETE,
 }
 _SAYS = {
-    "get": "Read the {}.", "list": "List or watch objects of kind {}.", "post": "Create a {}.", "put": "Replace the {}.",
-    "patch": "Change parts of the {}.", "delete": "Delete the {}.", "deletecollection": "Delete all selected {} objects.",
+    "get": "Read the {}.",
+    "list": "List or watch objects of kind {}.",
+    "post": "Create a {}.",
+    "put": "Replace the {}.",
+    "patch": "Change parts of the {}.",
+    "delete": "Delete the {}.",
+    "deletecollection": "Delete all selected {} objects.",
 }
 _POST_ONLY = frozenset({"binding", "eviction", "token"})
 _STATE_SUBRESOURCES = frozenset({"status", "scale", "ephemeralcontainers", "resize", "approval"})
@@ -74,8 +90,15 @@ class PathBuilder:
             paths[f"{collection}/{{name}}/{subresource}"] = self._item(kind, verbs, subresource, named=True)
         return paths
 
-    def _item(self, kind: KindDefinition, verbs: tuple[str, ...], subresource: str, *, named: bool = False,
-              everywhere: bool = False) -> Json:
+    def _item(
+        self,
+        kind: KindDefinition,
+        verbs: tuple[str, ...],
+        subresource: str,
+        *,
+        named: bool = False,
+        everywhere: bool = False,
+    ) -> Json:
         item: Json = {HTTP_OF[verb]: self._operation(kind, verb, subresource, everywhere=everywhere) for verb in verbs}
         parameters = [self._parameter("name", "string", f"Name of the {kind.kind}.", "path")] if named else []
         if kind.namespaced and not everywhere:
@@ -127,14 +150,20 @@ class PathBuilder:
         body = {"post": name, "put": name, "patch": PATCH, "delete": DELETE_OPTIONS, "deletecollection": DELETE_OPTIONS}
         accepted = PATCH_TYPES if verb == "patch" else READABLE
         if not self._v3:
-            operation |= {"consumes": list(accepted) if verb == "patch" else ["*/*"], "produces": list(READABLE),
-                          "schemes": ["https"]}
+            operation |= {
+                "consumes": list(accepted) if verb == "patch" else ["*/*"],
+                "produces": list(READABLE),
+                "schemes": ["https"],
+            }
         if verb not in body:
             return
         schema = {"type": "object"} if opaque else self._definitions.reference(body[verb])
         required = verb in ("post", "put", "patch")
         if self._v3:
-            operation["requestBody"] = {"content": {media: {"schema": schema} for media in accepted}, "required": required}
+            operation["requestBody"] = {
+                "content": {media: {"schema": schema} for media in accepted},
+                "required": required,
+            }
         else:
             operation["parameters"].append({"name": "body", "in": "body", "schema": schema, "required": required})
 

@@ -72,6 +72,8 @@ class ApiField(fields.Field[Any]):
         )
         self.description = description
         self.default_value = default
+        # A required field with a default is never missing here, but OpenAPI still publishes it as required.
+        self.published_required = required
         self.checks = tuple(checks)
         self.immutable = immutable
 

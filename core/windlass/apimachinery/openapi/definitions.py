@@ -88,7 +88,7 @@ class Definitions:
             definition["description"] = " ".join(schema.__doc__.split())
         fields = schema.wire_fields()
         definition["properties"] = {key: self._property(field) for key, field in fields.items()}
-        required = sorted(key for key, field in fields.items() if field.required)
+        required = sorted(key for key, field in fields.items() if field.published_required)
         if required:
             definition["required"] = required
         if schema.openapi_map_type:

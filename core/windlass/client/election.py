@@ -40,7 +40,7 @@ class ElectionTiming:
 class LeaderElector:
     """One candidate. `identity` must be unique to this process."""
 
-    def __init__(  # noqa: PLR0913 - the contract of every caller
+    def __init__(
         self,
         client: Client,
         lease_namespace: str,

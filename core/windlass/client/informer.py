@@ -106,6 +106,11 @@ class Informer:
         """Wait until the first list is complete and its handlers were called."""
         await self._synced.wait()
 
+    def has_seen(self, resource_version: str) -> bool:
+        """Say whether a write of this collection that made that version is in the copy."""
+        mine, asked = self._version, resource_version
+        return mine.isdecimal() and asked.isdecimal() and int(mine) >= int(asked)
+
     def statistics(self) -> dict[str, int | str]:
         """Return how many objects are known, at which version, and how often what happened."""
         return {"objects": len(self._indexer), "resourceVersion": self._version, **self._counts}
@@ -150,12 +155,12 @@ class Informer:
             version, continue_ = str(metadata.get("resourceVersion") or ""), metadata.get("continue") or ""
             if not continue_:
                 break
+        self._version = version  # before handlers hear of it: they may ask what has been seen
         for obj in found:
             seen.add(key_of(obj))
             self._set(obj)
         for key in self._indexer.keys() - seen:
             self._drop(key, None)
-        self._version = version
         self._synced.set()
 
     async def _watch(self) -> None:
@@ -194,12 +199,12 @@ class Informer:
 
     def _take(self, event: WatchEvent) -> None:
         version = str(event.object["metadata"].get("resourceVersion") or "")
+        if version:
+            self._version = version
         if event.type == "DELETED":
             self._drop(key_of(event.object), event.object)
         elif event.type in {"ADDED", "MODIFIED"}:
             self._set(event.object)
-        if version:
-            self._version = version
         self._counts["events"] += 1
         EVENTS.labels(self.resource.qualified, event.type).inc()
 

@@ -2,7 +2,8 @@
 
 orjson does the work; it refuses NaN, lone surrogates, control characters and trailing text. What it lets pass and
 other JSON readers do not agree on is found here: numbers beyond the range of int64 and float64, NUL characters in
-strings, deep nesting, repeated keys. The standard library parses a body again only when a cheap test says that it may matter.
+strings, deep nesting, repeated keys. The standard library parses a body again only when a cheap test says that it may
+matter.
 """
 
 import json

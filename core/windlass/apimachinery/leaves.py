@@ -133,7 +133,7 @@ def _int_or_string(value: Any, report: Report, node: Node, step: Any) -> Any:
 
 
 def _time(*, micro: bool) -> LeafDecoder:
-    """Times are kept in UTC, in whole seconds or in microseconds, as Kubernetes' types print them."""
+    """Keep times in UTC, in whole seconds or in microseconds, as Kubernetes' types print them."""
     length, printed = (_MICROS_LENGTH, rfc3339_micro) if micro else (_SECONDS_LENGTH, rfc3339)
     wanted = "v1.MicroTime" if micro else "v1.Time"
 

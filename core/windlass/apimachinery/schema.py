@@ -48,7 +48,8 @@ class ApiField(fields.Field[Any]):
 
     `description`: one sentence of our own for `kubectl explain`. `default`: constant filled in when absent (copied).
     `checks`: further checks. `patch_strategy`/`patch_merge_key`: strategic merge (`merge`, `replace`,
-    `retainKeys`, combined by comma). `list_type`/`list_map_keys`: server-side apply. `immutable`: may not change once set.
+    `retainKeys`, combined by comma). `list_type`/`list_map_keys`: server-side apply. `immutable`: may not change once
+    set.
     `nullable_empty`: an explicit null counts as absent (true everywhere, as in Kubernetes).
     """
 
@@ -82,7 +83,8 @@ class ApiField(fields.Field[Any]):
         """Load one value as marshmallow does; null counts as absent."""
         return super().deserialize(marshmallow.missing if value is None else value, attr, data, **kwargs)
 
-    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> Any:
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None,  # noqa: ARG002
+                     **kwargs: Any) -> Any:  # noqa: ARG002 - marshmallow's signature
         """Decode as `windlass.apimachinery.decode` does, so that `Schema().load` and `decode` agree."""
         from windlass.apimachinery.decode import decode_field  # noqa: PLC0415 - decode compiles what stands here
 
@@ -182,7 +184,7 @@ class ListOf(ApiField):
 
     openapi_type = "array"
 
-    def __init__(self, description: str, item: "type[ObjectSchema] | ApiField", *, min_items: int = 0,
+    def __init__(self, description: str, item: "type[ObjectSchema] | ApiField", *, min_items: int = 0,  # noqa: PLR0913
                  max_items: int | None = None, patch_strategy: str = "", patch_merge_key: str = "",
                  list_type: str = "atomic", list_map_keys: Sequence[str] = (), **kwargs: Any) -> None:
         super().__init__(description, **kwargs)
@@ -201,8 +203,9 @@ class MapOf(ApiField):
     `map_type` "atomic" makes server-side apply own the map as a whole (empty: each key on its own).
     """
 
-    def __init__(self, description: str, value: "ApiField | type[ObjectSchema]", *, key_checks: Sequence[FieldCheck] = (),
-                 patch_strategy: str = "", map_type: str = "", **kwargs: Any) -> None:
+    def __init__(self, description: str, value: "ApiField | type[ObjectSchema]", *,
+                 key_checks: Sequence[FieldCheck] = (), patch_strategy: str = "", map_type: str = "",
+                 **kwargs: Any) -> None:
         super().__init__(description, **kwargs)
         self.map_type = map_type
         self.value = value

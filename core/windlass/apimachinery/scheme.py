@@ -50,6 +50,15 @@ class Column:
     description: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class ScalePaths:
+    """Where a kind keeps what its `scale` subresource shows; dotted paths into the object."""
+
+    spec_replicas: str = "spec.replicas"
+    status_replicas: str = "status.replicas"
+    selector: str = "spec.selector"
+
+
 class Strategy:
     """A kind's behaviour beyond its schema. Every method is pure, synchronous and cheap; override what differs.
 
@@ -67,11 +76,14 @@ class Strategy:
     default_grace_period_seconds: int | None = None
     """None: deletion is immediate. A number: the graceful deletion default (Pods: 30, or the pod's own)."""
 
+    scale: ScalePaths | None = None
+    """Where the `scale` subresource reads and writes; None when the kind cannot be scaled."""
+
     allow_create_on_update: bool = False
     """True when PUT of a missing name creates it."""
 
     def default(self, obj: Obj) -> None:
-        """Fill defaults that depend on other fields. (Constant ones stand in the schema.)"""
+        """Fill defaults that depend on other fields; constant ones stand in the schema."""
 
     def prepare_for_create(self, obj: Obj) -> None:
         """Drop what clients may not set on create; normally `status`."""

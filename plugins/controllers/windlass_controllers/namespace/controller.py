@@ -2,9 +2,8 @@
 
 from typing import Any
 
-from windlass.apis.resources import NAMESPACES
-
 from windlass.apimachinery.scheme import Resource
+from windlass.apis.resources import NAMESPACES
 from windlass.client.discovery import DiscoveredResource, Discovery, discover
 from windlass.clock import rfc3339
 from windlass.errors import ApiError, MethodNotAllowedError, NotFoundError

@@ -16,7 +16,7 @@ Sizes = dict[str, int]
 
 def is_rolling(deployment: Mapping[str, Any]) -> bool:
     """Say whether the strategy is RollingUpdate."""
-    return (deployment["spec"].get("strategy") or {}).get("type", "RollingUpdate") == "RollingUpdate"
+    return bool((deployment["spec"].get("strategy") or {}).get("type", "RollingUpdate") == "RollingUpdate")
 
 
 def surge_and_unavailable(deployment: Mapping[str, Any]) -> tuple[int, int]:

@@ -78,7 +78,7 @@ class GarbageCollector:
             resource = item.resource
             self._kinds[(resource.api_version, item.kind)] = resource
             self._kinds.setdefault((resource.group, item.kind), resource)
-            ignored = resource[:1] + (resource.plural,) in IGNORED
+            ignored = (resource.group, resource.plural) in IGNORED
             if ignored or resource in self._followed or not {"list", "watch", "delete"} <= item.verbs:
                 continue
             informer = self._informers.informer(resource, metadata_only=True)
@@ -106,7 +106,7 @@ class GarbageCollector:
     async def reconcile(self, uid: str) -> float | None:
         """Look at one object: carry out its own deletion policy, or judge it by its owners."""
         node = self.graph.get(uid)
-        if node is None:
+        if node is None or self._needs_nothing(node):
             return None
         try:
             live = await self._live(node)
@@ -122,6 +122,17 @@ class GarbageCollector:
             return await self._judge(seen, live)
         except NotFoundError:
             return None
+
+    def _needs_nothing(self, node: Node) -> bool:
+        """Say whether the graph alone shows that nothing is to be done, as it does for nearly all objects."""
+        return not node.deleting and all(self._known_state(owner, node) is OwnerState.SOLID for owner in node.owners)
+
+    def _known_state(self, owner: Owner, node: Node) -> OwnerState:
+        """Return an owner's state as the graph shows it; UNKNOWN when it must be asked for."""
+        known = self.graph.get(owner.uid)
+        if known is None or known.namespace not in {"", node.namespace} or known.kind != owner.kind:
+            return OwnerState.UNKNOWN
+        return OwnerState.WAITING if known.waits_for_dependents else OwnerState.SOLID
 
     async def _live(self, node: Node) -> Obj | None:
         resource = self._kinds[(node.api_version, node.kind)]
@@ -149,9 +160,10 @@ class GarbageCollector:
         return RETRY_SECONDS if verdict.retry else None
 
     async def _state_of(self, owner: Owner, node: Node) -> OwnerState:
+        state = self._known_state(owner, node)
+        if state is not OwnerState.UNKNOWN:
+            return state
         known = self.graph.get(owner.uid)
-        if known is not None and known.namespace in {"", node.namespace} and known.kind == owner.kind:
-            return OwnerState.WAITING if known.waits_for_dependents else OwnerState.SOLID
         if (owner.uid, node.namespace) in self._absent:
             return OwnerState.ABSENT
         resource = self._kinds.get((owner.api_version, owner.kind))
@@ -179,7 +191,8 @@ class GarbageCollector:
         return OwnerState.WAITING if waiting else OwnerState.SOLID
 
     def _tell_wrong_namespace(self, node: Node, owner: Owner, why: str) -> None:
-        message = f"ownerRef [{owner.api_version}/{owner.kind}, name: {owner.name}, uid: {owner.uid}] is not valid: {why}"
+        named = f"{owner.api_version}/{owner.kind}, name: {owner.name}, uid: {owner.uid}"
+        message = f"ownerRef [{named}] is not valid: {why}"
         reference = {"apiVersion": node.api_version, "kind": node.kind, "name": node.name, "namespace": node.namespace,
                      "uid": node.uid}
         self._recorder.event(reference, "Warning", "OwnerRefInvalidNamespace", message)

@@ -71,8 +71,8 @@ def _conditions(found: Emptying) -> list[Obj]:
             "SomeResourcesRemain", "Some resources are remaining: ", "ContentRemoved",
             "All content successfully removed")),
         _condition("NamespaceFinalizersRemaining", held, (
-            "SomeFinalizersRemain", "Some content in the namespace has finalizers remaining: ", "ContentHasNoFinalizers",
-            "All content-preserving finalizers finished")),
+            "SomeFinalizersRemain", "Some content in the namespace has finalizers remaining: ",
+            "ContentHasNoFinalizers", "All content-preserving finalizers finished")),
     ]
 
 

@@ -1,9 +1,10 @@
 """Notices nodes that fall silent, and keeps every node's taints as its conditions and cordon say.
 
-A node is alive while its Lease changes. That is measured by our own clock from the moment we saw it change, so neither a
-skewed clock on a node nor a pause of ours makes a node look dead.
+A node is alive while its Lease changes. That is measured by our own clock from the moment we saw it change, so neither
+a skewed clock on a node nor a pause of ours makes a node look dead.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from windlass.apis.resources import LEASES, NODES, PODS
@@ -27,7 +28,7 @@ CHECK_SECONDS = 5.0
 NODE_INDEX = "node"
 
 
-def node_index(pod: Obj) -> list[str]:
+def node_index(pod: Mapping[str, Any]) -> list[str]:
     """Index pods by their node."""
     return [pod["spec"]["nodeName"]] if pod["spec"].get("nodeName") else []
 

@@ -92,7 +92,9 @@ def _id(taint: Mapping[str, Any]) -> tuple[str, str]:
 
 def _is_ours(taint: Mapping[str, Any]) -> bool:
     key, effect = _id(taint)
-    return (effect == "NoSchedule" and key in _NO_SCHEDULE) or (effect == "NoExecute" and key in {NOT_READY, UNREACHABLE})
+    if effect == "NoExecute":
+        return key in {NOT_READY, UNREACHABLE}
+    return effect == "NoSchedule" and key in _NO_SCHEDULE
 
 
 def _has_evicting(node: Mapping[str, Any]) -> bool:

@@ -1,7 +1,7 @@
 """Evicts pods from nodes with NoExecute taints, after as long as they tolerate them.
 
-Nothing is scheduled that would have to be cancelled: whenever a pod or its node changes, and when its time has come, the
-question is asked anew from what is there then (C256).
+Nothing is scheduled that would have to be cancelled: whenever a pod or its node changes, and when its time has come,
+the question is asked anew from what is there then (C256).
 """
 
 from datetime import datetime

@@ -4,7 +4,7 @@ from typing import Any
 
 from windlass.apimachinery.scheme import KindDefinition, Obj
 from windlass.apimachinery.selectors import format_label_selector
-from windlass.apis.autoscaling.v1 import ScaleSchema
+from windlass.apis.autoscaling.v1 import Scale
 from windlass.errors import FieldError, MethodNotAllowedError
 from windlass.registry.admit import Target
 from windlass.registry.backend import Backend
@@ -49,7 +49,7 @@ def scale_of(kind: KindDefinition, obj: Obj) -> Obj:
 
 async def update_scale(backend: Backend, context: RequestContext, target: Target, body: Body) -> Written:
     """Set the replicas from a Scale."""
-    proposed = decode_plain(ScaleSchema, body.value, "Scale")
+    proposed = decode_plain(Scale, body.value, "Scale")
     return await modify(backend, context, target, lambda old: (_scaled(target, old, proposed), []))
 
 
@@ -58,8 +58,8 @@ async def patch_scale(backend: Backend, context: RequestContext, target: Target,
     check_patch_type(patch.media_type)
 
     def transform(old: Obj) -> tuple[Obj, list[FieldError]]:
-        patched = apply_patch(ScaleSchema, scale_of(target.kind, old), patch)
-        return _scaled(target, old, decode_plain(ScaleSchema, patched, "Scale")), []
+        patched = apply_patch(Scale, scale_of(target.kind, old), patch)
+        return _scaled(target, old, decode_plain(Scale, patched, "Scale")), []
 
     return await modify(backend, context, target, transform)
 

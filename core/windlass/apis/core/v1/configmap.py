@@ -1,0 +1,83 @@
+"""ConfigMaps."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from windlass.apimachinery.checks import config_key
+from windlass.apimachinery.field_errors import forbidden, invalid, too_long
+from windlass.apimachinery.schema import Bool, Bytes, MapOf, Str
+from windlass.apimachinery.scheme import Column, KindDefinition, Obj, Strategy
+from windlass.apimachinery.table import AGE
+from windlass.apis.core.v1.schema import CoreObject
+from windlass.errors import FieldError
+
+MAX_BYTES = 1024 * 1024
+
+
+class ConfigMap(CoreObject):
+    """Configuration for pods, as keys and values."""
+
+    binary_data = MapOf(
+        "Values that are not UTF-8 text, in base64; no key may stand in `data` as well.",
+        Bytes("One value."),
+        key_checks=(config_key,),
+    )
+    data = MapOf("Text values by key.", Str("One value."), key_checks=(config_key,))
+    immutable = Bool("When true, the data may never change again; the object can only be deleted.")
+
+
+def total_bytes(*maps: Mapping[str, str]) -> int:
+    """Return the size of keys and values together."""
+    return sum(len(key.encode()) + len(value.encode()) for values in maps for key, value in values.items())
+
+
+def validate_frozen(new: Mapping[str, Any], old: Mapping[str, Any], fields: tuple[str, ...]) -> list[FieldError]:
+    """Hold an immutable ConfigMap or Secret to what it was."""
+    if not old.get("immutable"):
+        return []
+    detail = "field is immutable when `immutable` is set"
+    found = [forbidden(field, detail) for field in fields if (new.get(field) or {}) != (old.get(field) or {})]
+    if not new.get("immutable"):
+        found.insert(0, forbidden("immutable", detail))
+    return found
+
+
+class ConfigMapStrategy(Strategy):
+    """Behaviour of ConfigMaps."""
+
+    columns = (
+        Column(
+            "Data",
+            lambda obj, _now: len(obj.get("data") or {}) + len(obj.get("binaryData") or {}),
+            type="string",
+            description="Number of keys.",
+        ),
+        AGE,
+    )
+
+    def validate(self, obj: Obj) -> list[FieldError]:
+        """Keep text and binary keys apart, and the whole within 1 MiB."""
+        data, binary = obj.get("data") or {}, obj.get("binaryData") or {}
+        found = [
+            invalid(f"data[{key}]", key, "duplicate of key present in binaryData") for key in sorted(data.keys() & binary)
+        ]
+        return found + ([too_long("", MAX_BYTES)] if total_bytes(data, binary) > MAX_BYTES else [])
+
+    def validate_update(self, new: Obj, old: Obj) -> list[FieldError]:
+        """Respect `immutable`."""
+        return validate_frozen(new, old, ("data", "binaryData"))
+
+
+KINDS = (
+    KindDefinition(
+        group="",
+        version="v1",
+        kind="ConfigMap",
+        plural="configmaps",
+        singular="configmap",
+        namespaced=True,
+        schema=ConfigMap,
+        strategy=ConfigMapStrategy(),
+        short_names=("cm",),
+    ),
+)

@@ -1,0 +1,50 @@
+"""The built-in kinds, gathered."""
+
+from windlass.apimachinery.scheme import KindDefinition, Scheme
+from windlass.apis.apps import v1 as apps
+from windlass.apis.coordination import v1 as coordination
+from windlass.apis.core.v1 import (
+    configmap,
+    endpoints,
+    event,
+    namespace,
+    node,
+    pod,
+    pod_template,
+    secret,
+    service,
+    serviceaccount,
+)
+from windlass.apis.discovery import v1 as discovery
+from windlass.apis.events import v1 as events
+from windlass.apis.node import v1 as node_group
+from windlass.apis.scheduling import v1 as scheduling
+
+MODULES = (
+    configmap,
+    endpoints,
+    event,
+    namespace,
+    node,
+    pod,
+    pod_template,
+    secret,
+    service,
+    serviceaccount,
+    apps,
+    coordination,
+    discovery,
+    events,
+    node_group,
+    scheduling,
+)
+
+
+def builtin_kinds() -> list[KindDefinition]:
+    """Return every built-in kind."""
+    return [kind for module in MODULES for kind in module.KINDS]
+
+
+def builtin_scheme() -> Scheme:
+    """Return a scheme of the built-in kinds."""
+    return Scheme(builtin_kinds())

@@ -63,9 +63,8 @@ def parse_options(params: Mapping[str, str], clock: Clock) -> LogOptions:
 
 
 def format_line(line: LogLine, *, timestamps: bool) -> bytes:
-    """Format one line."""
-    content = line.content if line.content.endswith(b"\n") else line.content + b"\n"
-    return line.timestamp.encode() + b" " + content if timestamps else content
+    """Format one line; a piece of a very long line carries no end of line, and none is added."""
+    return line.timestamp.encode() + b" " + line.content if timestamps else line.content
 
 
 async def stream(lines: AsyncIterator[LogLine], options: LogOptions) -> AsyncIterator[bytes]:

@@ -41,13 +41,17 @@ class BridgeDriver:
         """Run with a netlink socket in a thread; the kernel's refusals become NetworkDriverError."""
 
         def work() -> T:
-            with IPRoute() as netlink:
+            with self._open() as netlink:
                 return function(netlink)
 
         try:
             return await asyncio.get_running_loop().run_in_executor(self._pool, work)
         except (NetlinkError, OSError) as error:
             raise NetworkDriverError(f"{type(error).__name__}: {error}") from error
+
+    def _open(self) -> Any:
+        """Open netlink on the node; a driver for a node that is a namespace overrides this."""
+        return IPRoute()
 
     def _ready(self) -> NodePlan:
         if self._plan is None:

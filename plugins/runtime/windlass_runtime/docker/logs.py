@@ -1,4 +1,4 @@
-"""Docker's log stream as lines: frames of several containers' streams in, whole lines with their times out."""
+"""Docker's log stream as lines: frames in, lines with their times out."""
 
 import struct
 from collections.abc import AsyncIterator, Iterator
@@ -12,18 +12,13 @@ _STREAMS = {1: "stdout", 2: "stderr"}
 
 
 class FrameParser:
-    """Turns chunks into (stream, bytes): 8-byte headers without a terminal, plain output with one."""
+    """Turns chunks into (stream, bytes), by their 8-byte headers."""
 
-    def __init__(self, *, tty: bool) -> None:
-        self._tty = tty
+    def __init__(self) -> None:
         self._buffer = bytearray()
 
     def feed(self, chunk: bytes) -> Iterator[tuple[str, bytes]]:
         """Take a chunk and yield the frames that it completes."""
-        if self._tty:
-            if chunk:
-                yield "stdout", chunk
-            return
         self._buffer += chunk
         while len(self._buffer) >= HEADER:
             kind, size = struct.unpack_from(">BxxxI", self._buffer)
@@ -33,27 +28,25 @@ class FrameParser:
             del self._buffer[: HEADER + size]
 
 
-class LineParser:
-    """Joins frames of each stream into lines that begin with Docker's timestamp."""
+class TerminalParser:
+    """Cuts a terminal's output into lines; every line begins with Docker's timestamp."""
 
     def __init__(self) -> None:
-        self._partial: dict[str, bytearray] = {"stdout": bytearray(), "stderr": bytearray()}
+        self._partial = bytearray()
 
-    def feed(self, stream: str, data: bytes) -> Iterator[LogLine]:
-        """Take a frame's bytes and yield whole lines."""
-        partial = self._partial[stream]
-        partial += data
-        while (end := partial.find(b"\n")) >= 0 or len(partial) >= MAX_LINE:
+    def feed(self, data: bytes) -> Iterator[LogLine]:
+        """Take bytes and yield whole lines."""
+        self._partial += data
+        while (end := self._partial.find(b"\n")) >= 0 or len(self._partial) >= MAX_LINE:
             cut = end + 1 if 0 <= end < MAX_LINE else MAX_LINE
-            yield parse_line(stream, bytes(partial[:cut]))
-            del partial[:cut]
+            yield parse_line("stdout", bytes(self._partial[:cut]))
+            del self._partial[:cut]
 
     def flush(self) -> Iterator[LogLine]:
         """Yield what is left when the stream has ended."""
-        for stream, partial in self._partial.items():
-            if partial:
-                yield parse_line(stream, bytes(partial))
-                partial.clear()
+        if self._partial:
+            yield parse_line("stdout", bytes(self._partial))
+            self._partial.clear()
 
 
 def parse_line(stream: str, raw: bytes) -> LogLine:
@@ -65,11 +58,14 @@ def parse_line(stream: str, raw: bytes) -> LogLine:
 
 
 async def parse(chunks: AsyncIterator[bytes], *, tty: bool) -> AsyncIterator[LogLine]:
-    """Parse a whole stream."""
-    frames, lines = FrameParser(tty=tty), LineParser()
+    """Parse a whole stream. Without a terminal a frame is one log entry: a line, or 16 KiB of a longer one."""
+    frames, terminal = FrameParser(), TerminalParser()
     async for chunk in chunks:
-        for stream, data in frames.feed(chunk):
-            for line in lines.feed(stream, data):
+        if tty:
+            for line in terminal.feed(chunk):
                 yield line
-    for line in lines.flush():
+            continue
+        for stream, data in frames.feed(chunk):
+            yield parse_line(stream, data)
+    for line in terminal.flush():
         yield line

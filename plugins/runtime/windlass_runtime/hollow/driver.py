@@ -182,7 +182,7 @@ class HollowDriver:
         now = self._now()
         container.status = replace(container.status, state=ContainerState.RUNNING, started_at=now)
         for text in self._config.output.splitlines():
-            container.lines.append(LogLine(rfc3339_micro(self._clock.now()), "stdout", text.encode()))
+            container.lines.append(LogLine(rfc3339_micro(self._clock.now()), "stdout", text.encode() + b"\n"))
         if container.behaviour.run_seconds >= 0:
             container.due = now + container.behaviour.run_seconds
             heapq.heappush(self._due, (container.due, container_id))

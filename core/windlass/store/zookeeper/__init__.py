@@ -1,18 +1,27 @@
-"""The replicated store: ZooKeeper, through kazoo.
+"""The store of a cluster: ZooKeeper.
 
-Why this design. ZooKeeper keeps no history, its watches carry neither data nor zxid, and kazoo has no persistent ones. So
-every commit is one `multi()`: a check of the log segment's version, the guard's check, the object's operation, and a
-sequential *change entry*. The entries in order are the history that watches need; their zxid (that of the whole multi) is
-the revision. A segment is sealed by bumping its version and appending a SEAL entry in the multi that makes the next one,
-so a late writer fails its check and moves on, and a follower learns from the entry itself where to go on. Old segments
-are removed whole; who needed them gets CompactedError.
+ZooKeeper keeps no history, and a watch event carries neither data nor zxid. So each commit is one `multi()`: the
+object's own operation, a sequential *change entry* (type, key, value), and a `check` that the log segment is unsealed.
+A follower reads the entries in sequence, with pipelined reads and one `exists` watch on the next entry.
 
-A commit's zxid comes back with the multi: every object operation ends in (or begins with) a `set`, whose result is a stat.
+Layout under the root (the URL's path):
 
-Rejected: one watch per object (thousands of reads at each reconnect), znode watches as the source of events (a change
-between event and re-read is invisible), `kazoo.recipe.lock` for leaders (still "acquired" after the session is lost).
+    objects/<hash shard 00..ff>/<percent-encoded key>      header line, value
+    log/<segment>/<sequence number>                        header line, value
+    blobs/<commit id>                                      a value too large to stand twice in one request
+
+Three decisions that are not obvious:
+
+- **Sealing is the fence.** A segment is sealed by raising its version, which every commit checks. A commit whose answer
+  was lost is settled by sealing its segment: from then on it can no longer happen, and a scan of the sealed segment
+  tells for certain whether it did.
+- **Tombstones.** ZooKeeper checks versions, not zxids, and a recreated znode starts at version 0 again: a stale writer
+  could meet an accidental match. So a delete leaves a tombstone, a create writes over it, and the version grows on.
+  Tombstones go when their change entry is trimmed, and a remembered version is trusted only within a shorter span.
+- **kazoo's own asynchronous results are not used.** They hop over a callback thread per answer, and they lose the zxid
+  of the reply, which is a commit's revision. `connection` hands kazoo a reply object of its own.
 """
 
-from windlass.store.zookeeper.store import ZooKeeperStore
+from windlass.store.zookeeper.ensemble import ZooKeeperStore
 
 __all__ = ["ZooKeeperStore"]

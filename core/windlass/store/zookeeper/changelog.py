@@ -1,10 +1,10 @@
-"""The log of changes: numbered segments of sequential entries; finding one's place; sealing; scanning what is sealed."""
+"""The log of changes: numbered segments of sequential entries; places in it; sealing; scanning."""
 
 import asyncio
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from kazoo.exceptions import BadVersionError, NodeExistsError, NoNodeError
+from kazoo.exceptions import NodeExistsError, NoNodeError
 from kazoo.protocol.serialization import (
     CheckVersion,
     Create,
@@ -43,7 +43,7 @@ class _Scan:
 
 
 class ChangeLog:
-    """Knows the open segment. `newest_sequence` is an entry known to exist in it, for where to look for a lost commit."""
+    """Knows the open segment. `newest_sequence` is an entry known to be in it: a lost commit comes after it."""
 
     def __init__(self, connection: Connection, paths: Paths) -> None:
         self._connection = connection
@@ -185,8 +185,3 @@ def _note(scan: _Scan, data: bytes, revision: int) -> None:
 def entry_count(stat: Any) -> int:
     """Return how many entries a segment ever had. ZooKeeper shows creations plus deletions as `cversion`."""
     return int(stat.cversion + stat.numChildren) // 2
-
-
-def is_sealed(error: Exception) -> bool:
-    """Whether the segment check of a commit failed."""
-    return isinstance(error, BadVersionError | NoNodeError)

@@ -46,6 +46,13 @@ class _Plan:
     retry: Callable[[], Awaitable[None]]
 
 
+@dataclass(slots=True)
+class _Doubt:
+    """Whether a multi() is under way whose outcome is not known."""
+
+    in_doubt: bool = False
+
+
 class Committer:
     """Writes. `on_roll` is told when a segment was filled and sealed."""
 
@@ -137,28 +144,39 @@ class Committer:
         return known
 
     async def _commit(self, plan: Callable[[str, str], _Plan], guard: Guard | None, value: bytes) -> int:
-        in_doubt = False
+        state = _Doubt()
         try:
             async with asyncio.timeout(self._timeout_seconds):
-                while True:
-                    commit_id = f"{self._prefix}-{next(self._numbers)}"
-                    blob = await self._store_blob(commit_id, value)
-                    segment, start = self._log.current, self._log.newest_sequence + 1
-                    in_doubt = True
-                    try:
-                        revision = await self._attempt(plan(commit_id, blob), guard)
-                    except AnswerLostError:
-                        await self._connection.wait_connected()
-                        revision = await self._settle(commit_id, segment, start)
-                    if revision is not None:
-                        return revision
-                    in_doubt = False
-                    await self._drop_blob(blob)
+                revision = None
+                while revision is None:
+                    revision = await self._try(plan, guard, value, state)
+                return revision
         except TimeoutError:
             problem = f"ZooKeeper did not answer within {self._timeout_seconds:g} s"
-            if in_doubt:
+            if state.in_doubt:
                 raise UnknownOutcomeError(f"{problem}; the write may have happened") from None
             raise StoreUnavailableError(problem) from None
+
+    async def _try(
+        self, plan: Callable[[str, str], _Plan], guard: Guard | None, value: bytes, state: _Doubt
+    ) -> int | None:
+        """Make one attempt, settled if need be. None: it certainly did not happen and is worth another."""
+        commit_id = f"{self._prefix}-{next(self._numbers)}"
+        blob = await self._store_blob(commit_id, value)
+        segment, start = self._log.current, self._log.newest_sequence + 1
+        state.in_doubt = True
+        try:
+            revision = await self._attempt(plan(commit_id, blob), guard)
+        except AnswerLostError:
+            await self._connection.wait_connected()
+            revision = await self._settle(commit_id, segment, start)
+        except (KeyExistsError, RevisionMismatchError, GuardError):
+            await self._drop_blob(blob)
+            raise
+        state.in_doubt = False
+        if revision is None:
+            await self._drop_blob(blob)
+        return revision
 
     async def _settle(self, commit_id: str, segment: int, start: int) -> int | None:
         """Look for our own change entry until the question is answered; the commit's deadline ends it."""

@@ -1,7 +1,7 @@
 """One ZooKeeper session, from asyncio: pipelined requests with deadlines, answers in batches.
 
-kazoo does the protocol in a thread of its own. A request is handed to it with a `_Reply`, on which that thread calls `set`
-or `set_exception`; answers that come together wake the event loop once. The zxid in the reply's header, which is the
+kazoo does the protocol in a thread of its own. A request is handed to it with a `_Reply`, on which that thread calls
+`set` or `set_exception`; answers that come together wake the event loop once. The zxid in the reply's header, the
 revision of a commit, is read there: kazoo stores it just before it calls `set`, in the same thread.
 """
 
@@ -16,7 +16,6 @@ from kazoo.exceptions import (
     AuthFailedError,
     ConnectionClosedError,
     ConnectionLoss,
-    KazooException,
     NoAuthError,
     OperationTimeoutError,
     SessionExpiredError,
@@ -28,7 +27,7 @@ from kazoo.security import ACL, OPEN_ACL_UNSAFE, make_digest_acl
 
 from windlass.errors import StoreUnavailableError
 from windlass.logs import get_logger
-from windlass.store.zookeeper.settings import ZookeeperSettings
+from windlass.store.zookeeper.settings import ZooKeeperSettings
 
 _LOST = (ConnectionLoss, ConnectionClosedError, SessionExpiredError, SessionMovedError, OperationTimeoutError)
 log = get_logger(__name__)
@@ -79,9 +78,10 @@ class _Reply:
 class Connection:
     """A session that comes back by itself. Requests fail at once while it is suspended."""
 
-    def __init__(self, settings: ZookeeperSettings) -> None:
-        user, _, password = settings.credentials.partition(":")
+    def __init__(self, hosts: str, credentials: str, settings: ZooKeeperSettings) -> None:
+        user, _, password = credentials.partition(":")
         self.acl: Sequence[ACL] = [make_digest_acl(user, password, all=True)] if user else OPEN_ACL_UNSAFE
+        self._hosts = hosts
         self._settings = settings
         self._loop = asyncio.get_running_loop()
         self._answers: deque[tuple[asyncio.Future[Answer], Answer]] = deque()
@@ -90,9 +90,9 @@ class Connection:
         self._closed = False
         self._online = asyncio.Event()
         self._client = KazooClient(
-            hosts=settings.hosts,
+            hosts=hosts,
             timeout=settings.session_timeout_seconds,
-            auth_data=[("digest", settings.credentials)] if user else None,
+            auth_data=[("digest", credentials)] if user else None,
             connection_retry=KazooRetry(max_tries=-1, delay=0.05, backoff=2, max_delay=0.5, max_jitter=0.2),
             logger=_kazoo_log,
             use_ssl=bool(settings.ca or settings.cert),
@@ -115,7 +115,7 @@ class Connection:
                 await self._online.wait()
         except TimeoutError:
             await self.close()
-            raise StoreUnavailableError(f"no ZooKeeper server answers at {self._settings.hosts}") from None
+            raise StoreUnavailableError(f"no ZooKeeper server answers at {self._hosts}") from None
 
     async def close(self) -> None:
         """End the session."""
@@ -189,8 +189,3 @@ class Connection:
             self._online.set()
         elif not self._closed:
             self._online.clear()
-
-
-def refusal(error: Exception) -> bool:
-    """Whether an error is ZooKeeper's own answer (no node, bad version), rather than a lost one."""
-    return isinstance(error, KazooException) and not isinstance(error, _LOST)

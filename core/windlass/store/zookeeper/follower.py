@@ -1,7 +1,7 @@
 """Follows the log: entries in sequence, read ahead in a window, then one `exists` watch on the next."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from typing import Any
 
 from kazoo.exceptions import NoNodeError
@@ -39,40 +39,63 @@ class Follower:
         self._revision = 0
         self._armed = False
         self._sealed = False
+        self._idle = False
+        self._stopped = False
         self.malformed = 0
 
-    async def follow(self, since: int) -> AsyncIterator[Change | Progress]:
+    def stop(self) -> None:
+        """End the watch."""
+        self._stopped = True
+        self._wake.set()
+
+    async def follow(self, since: int) -> AsyncGenerator[Change | Progress, None]:
         """Yield all changes after a revision. Raises CompactedError; StoreUnavailableError when closed."""
         self._revision = since
         self._place = await self._log.locate(since)
-        while True:
+        while not self._stopped:
             try:
-                self._wake.clear()
                 for item in await self._read():
                     yield item
+                if self._idle:
+                    await self._wake.wait()
             except StoreUnavailableError as error:
                 log.info("zookeeper_follower_waits", reason=str(error))
                 self._armed = False
+                if self._stopped:
+                    return
                 await self._connection.wait_connected()
                 await asyncio.sleep(RETRY_SECONDS)
 
     async def _read(self) -> list[Change | Progress]:
-        """Read one window; at the end of what there is, wait for more."""
+        """Read one window; at the end of what there is, watch for more and become idle."""
+        self._wake.clear()
+        self._idle = False
         segment, first = self._place
         requests: list[Any] = []
-        if not self._armed:
+        arming = not self._armed
+        if arming:
+            self._armed = True
             requests.append(GetData(self._paths.segment(segment), self._on_segment_event))
         requests += [
             GetData(self._paths.entry(segment, first + ahead), None) for ahead in range(self._window)
         ]
         answers = await self._connection.answers(requests)
-        if not self._armed:
+        if arming:
             self._note_segment(answers.pop(0))
+        return await self._take_all(answers)
+
+    async def _take_all(self, answers: list[Answer]) -> list[Change | Progress]:
+        """Take the entries up to the first that is not there. What was taken is returned even if a later one fails."""
         changes: list[Change | Progress] = []
         for answer in answers:
             if isinstance(answer.error, NoNodeError):
-                return [*changes, *(await self._at_end(bool(changes)))]
-            change = await self._take(answer)
+                return changes or await self._at_end()
+            try:
+                change = await self._take(answer)
+            except StoreUnavailableError:
+                if not changes:
+                    raise
+                return changes
             if change is not None:
                 changes.append(change)
         self._window = min(self._window * 2, WINDOW)
@@ -85,7 +108,6 @@ class Follower:
         _, stat = answer.get()
         if stat.version >= TRIMMED:
             raise CompactedError("the log segment that was being followed is being trimmed")
-        self._armed = True
         self._sealed = stat.version != OPEN
 
     async def _take(self, answer: Answer) -> Change | None:
@@ -110,17 +132,14 @@ class Follower:
         self._log.note_entry(segment, sequence)
         return change
 
-    async def _at_end(self, busy: bool) -> list[Change | Progress]:
-        """No entry at our place: move on from a sealed segment, or watch for the entry and wait."""
-        self._window = max(2, self._window // 2) if not busy else self._window
+    async def _at_end(self) -> list[Change | Progress]:
+        """No entry at our place: move on from a sealed segment, or watch for the entry."""
+        self._window = max(2, self._window // 2)
         if self._sealed:
             return await self._next_segment()
-        if busy:
-            return [Progress(self._revision)]
         stat = await self._connection.call(Exists(self._paths.entry(*self._place), self._on_entry_event))
-        if stat is None:
-            await self._wake.wait()
-        return []
+        self._idle = stat is None
+        return [Progress(self._revision)] if self._idle else []
 
     async def _next_segment(self) -> list[Change | Progress]:
         following = self._place.segment + 1

@@ -2,7 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import quote, unquote
 
 import orjson
@@ -146,7 +146,7 @@ def decode_entry(data: bytes) -> EntryNode:
         raise MalformedZnodeError(f"entry header: {error}") from error
 
 
-def _split(data: bytes) -> tuple[dict[str, object] | dict[str, int | str], bytes]:
+def _split(data: bytes) -> tuple[dict[str, Any], bytes]:
     end = data.find(b"\n")
     try:
         header = orjson.loads(data[:end]) if end > 0 else None

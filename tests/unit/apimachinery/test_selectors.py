@@ -12,23 +12,67 @@ from windlass.errors import BadRequestError
 LABELS = {"app": "web", "tier": "front", "replicas": "5", "empty": ""}
 
 
-@pytest.mark.parametrize(("text", "matches"), [
-    ("", True), ("app=web", True), ("app==web", True), ("app=db", False), ("app!=db", True), ("app!=web", False),
-    ("absent!=x", True), ("absent notin (x)", True), ("app in (web,db)", True), ("app in (db)", False),
-    ("app notin (db, cache)", True), ("app", True), ("absent", False), ("!absent", True), ("! absent", True),
-    ("!app", False), ("replicas>4", True), ("replicas>5", False), ("replicas<6", True), ("app<6", False),
-    ("absent>1", False), ("empty=", True), ("empty=,app=web", True), ("app=web,tier=back", False),
-    (" app = web , tier in ( front ) ", True), ("in=x", False), ("example.com/x in (a)", False),
-])
+@pytest.mark.parametrize(
+    ("text", "matches"),
+    [
+        ("", True),
+        ("app=web", True),
+        ("app==web", True),
+        ("app=db", False),
+        ("app!=db", True),
+        ("app!=web", False),
+        ("absent!=x", True),
+        ("absent notin (x)", True),
+        ("app in (web,db)", True),
+        ("app in (db)", False),
+        ("app notin (db, cache)", True),
+        ("app", True),
+        ("absent", False),
+        ("!absent", True),
+        ("! absent", True),
+        ("!app", False),
+        ("replicas>4", True),
+        ("replicas>5", False),
+        ("replicas<6", True),
+        ("app<6", False),
+        ("absent>1", False),
+        ("empty=", True),
+        ("empty=,app=web", True),
+        ("app=web,tier=back", False),
+        (" app = web , tier in ( front ) ", True),
+        ("in=x", False),
+        ("example.com/x in (a)", False),
+    ],
+)
 def test_matches(text, matches):
     assert selectors.parse_label_selector(text).matches(LABELS) is matches
 
 
-@pytest.mark.parametrize("text", [
-    "app=web,", ",app", "app===web", "app in web", "app in (web", "app in", "(app)", "a b", "-app=x", "app=-x",
-    "app>x", "!", "app in (a b)", "x" * 64 + "=y", "a=" + "y" * 64, "app=w%b", "a" * 20_000,
-    ",".join(f"k{index}" for index in range(600)), "app\x00=web", "äpp=web",
-])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "app=web,",
+        ",app",
+        "app===web",
+        "app in web",
+        "app in (web",
+        "app in",
+        "(app)",
+        "a b",
+        "-app=x",
+        "app=-x",
+        "app>x",
+        "!",
+        "app in (a b)",
+        "x" * 64 + "=y",
+        "a=" + "y" * 64,
+        "app=w%b",
+        "a" * 20_000,
+        ",".join(f"k{index}" for index in range(600)),
+        "app\x00=web",
+        "äpp=web",
+    ],
+)
 def test_refused(text):
     """A43: bad and oversized selectors are 400."""
     with pytest.raises(BadRequestError):
@@ -40,13 +84,17 @@ def test_printing_is_canonical():
     assert str(parsed) == "a!=b,n>3,w,x=q,!y,z notin (a,b)"
 
 
-names = st.from_regex(r"[a-z]([a-z0-9.-]{0,10}[a-z0-9])?", fullmatch=True).filter(lambda name: name not in ("in", "notin"))
+names = st.from_regex(r"[a-z]([a-z0-9.-]{0,10}[a-z0-9])?", fullmatch=True).filter(
+    lambda name: name not in ("in", "notin")
+)
 requirements = st.one_of(
     st.builds(lambda key, value: f"{key}={value}", names, names),
     st.builds(lambda key, value: f"{key}!={value}", names, names),
     st.builds(lambda key, values: f"{key} in ({','.join(values)})", names, st.lists(names, min_size=1, max_size=4)),
     st.builds(lambda key, values: f"{key} notin ({','.join(values)})", names, st.lists(names, min_size=1, max_size=4)),
-    names, names.map(lambda key: f"!{key}"), st.builds(lambda key, bound: f"{key}>{bound}", names, st.integers(0, 99)),
+    names,
+    names.map(lambda key: f"!{key}"),
+    st.builds(lambda key, bound: f"{key}>{bound}", names, st.integers(0, 99)),
 )
 
 
@@ -83,13 +131,17 @@ def test_label_selector_objects():
     nothing, everything = selectors.from_label_selector(None), selectors.from_label_selector({})
     assert not nothing.matches({"a": "b"})
     assert everything.matches({})
-    both = selectors.from_label_selector({
-        "matchLabels": {"app": "web"},
-        "matchExpressions": [
-            {"key": "tier", "operator": "NotIn", "values": ["back"]}, {"key": "x", "operator": "DoesNotExist"},
-            {"key": "app", "operator": "Exists"}, {"key": "replicas", "operator": "In", "values": ["5"]},
-        ],
-    })
+    both = selectors.from_label_selector(
+        {
+            "matchLabels": {"app": "web"},
+            "matchExpressions": [
+                {"key": "tier", "operator": "NotIn", "values": ["back"]},
+                {"key": "x", "operator": "DoesNotExist"},
+                {"key": "app", "operator": "Exists"},
+                {"key": "replicas", "operator": "In", "values": ["5"]},
+            ],
+        }
+    )
     assert both.matches(LABELS)
     assert not both.matches({**LABELS, "x": "1"})
     assert selectors.format_label_selector({"matchLabels": {"b": "2", "a": "1"}}) == "a=1,b=2"
@@ -98,9 +150,15 @@ def test_label_selector_objects():
     assert selectors.from_labels({"app": "web"}).matches(LABELS)
 
 
-@pytest.mark.parametrize("expression", [
-    {"key": "a", "operator": "Near"}, {"key": "a", "operator": "In"}, {"key": "a", "operator": "Exists", "values": ["x"]}, {},
-])
+@pytest.mark.parametrize(
+    "expression",
+    [
+        {"key": "a", "operator": "Near"},
+        {"key": "a", "operator": "In"},
+        {"key": "a", "operator": "Exists", "values": ["x"]},
+        {},
+    ],
+)
 def test_bad_expressions(expression):
     with pytest.raises(BadRequestError):
         selectors.from_label_selector({"matchExpressions": [expression]})
@@ -109,7 +167,9 @@ def test_bad_expressions(expression):
 def test_field_selectors():
     parsed = selectors.parse_field_selector("metadata.name=a,status.phase!=Running,spec.nodeName==")
     assert list(parsed.requirements) == [
-        ("metadata.name", "=", "a"), ("status.phase", "!=", "Running"), ("spec.nodeName", "=", ""),
+        ("metadata.name", "=", "a"),
+        ("status.phase", "!=", "Running"),
+        ("spec.nodeName", "=", ""),
     ]
     assert parsed.matches({"metadata.name": "a", "status.phase": "Pending"})
     assert not parsed.matches({"metadata.name": "a", "status.phase": "Running"})

@@ -1,4 +1,4 @@
-"""The compiled decoder: checks, defaults, unknown fields, and agreement with marshmallow's own load (A44, C053, C055)."""
+"""The compiled decoder: checks, defaults, unknown fields, agreement with marshmallow (A44, C053, C055)."""
 
 import copy
 import importlib

@@ -21,7 +21,7 @@ def v3(gadget_kind):
 
 
 def references(document):
-    return {match for match in re.findall(r'"\$ref": "([^"]+)"', json.dumps(document))}
+    return set(re.findall(r'"\$ref": "([^"]+)"', json.dumps(document)))
 
 
 def test_every_reference_resolves(v2, v3):

@@ -53,11 +53,12 @@ def test_name_rules(rule, good, bad):
 
 
 def test_messages_are_kubernetes():
-    assert names.is_dns1123_subdomain("A") == [
-        "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and "
-        "end with an alphanumeric character (e.g. 'example.com', regex used for validation is "
+    expected = (
+        "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start "
+        "and end with an alphanumeric character (e.g. 'example.com', regex used for validation is "
         r"'[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')"
-    ]
+    )
+    assert names.is_dns1123_subdomain("A") == [expected]
     assert "(e.g. 'my-name',  or '123-abc', regex" in names.is_dns1123_label("A")[0]
 
 

@@ -63,7 +63,7 @@ class HostAgent:
         self._network = network
         self._clock = clock
         self._registry = CollectorRegistry()
-        self._recorder = EventRecorder(client, f"kubelet, {settings.node_name}", clock)
+        self._recorder = EventRecorder(client, "kubelet", clock, host=settings.node_name)
         capacity = read_capacity(settings.data_dir, settings.max_pods)
         self.context = AgentContext(
             node_name=settings.node_name,

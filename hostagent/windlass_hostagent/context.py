@@ -19,7 +19,7 @@ Obj = dict[str, Any]
 class Recorder(Protocol):
     """What the agent needs of `windlass.client.recorder.EventRecorder`."""
 
-    def event(self, obj: Obj, type: str, reason: str, message: str) -> None:  # noqa: A002 - the API's own word
+    def event(self, obj: Mapping[str, Any], event_type: str, reason: str, message: str) -> None:
         """Note an event; never blocks."""
         ...
 
@@ -73,12 +73,10 @@ class AgentContext:
         reference = {
             "apiVersion": "v1",
             "kind": "Pod",
-            "metadata": {
-                "name": meta["name"],
-                "namespace": meta["namespace"],
-                "uid": meta["uid"],
-                "resourceVersion": meta.get("resourceVersion", ""),
-            },
+            "name": meta["name"],
+            "namespace": meta["namespace"],
+            "uid": meta["uid"],
+            "resourceVersion": meta.get("resourceVersion", ""),
         }
         if container:
             spec = pod["spec"]

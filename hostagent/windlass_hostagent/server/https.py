@@ -25,8 +25,9 @@ class PeerCertProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         """Put it into each request's scope."""
-        super().on_message_begin()  # type: ignore[no-untyped-call]
-        self.scope["extensions"] = {"windlass.peercert": self._peer}
+        super().on_message_begin()
+        extensions: dict[str, dict[object, object]] = {"windlass.peercert": dict(self._peer)}
+        self.scope["extensions"] = extensions
 
 
 def make_config(app: Any, tls: tuple[Path, Path, Path]) -> uvicorn.Config:

@@ -72,7 +72,9 @@ class DockerDriver:
     async def _create(self, name: str, body: dict[str, Any], reason: str) -> str:
         """Create a container, or find the one of that name that an earlier call made."""
         try:
-            made = await self._engine.call(lambda c: c.create_container_from_config(body, name))
+            made = await self._engine.call(
+                lambda c: c.create_container_from_config(body, name)  # type: ignore[no-untyped-call]
+            )
         except NotFound as error:
             raise RuntimeDriverError(
                 str(error.explanation), reason="ErrImageNeverPull" if "image" in str(error) else reason
@@ -128,7 +130,7 @@ class DockerDriver:
 
     async def list_pod_sandboxes(self) -> Sequence[SandboxStatus]:
         """List our sandboxes."""
-        return [translate.sandbox_status(a) for a in await self._inventory.list("sandbox")]
+        return [translate.sandbox_status(a) for a in await self._inventory.look("sandbox")]
 
     async def create_container(self, sandbox_id: str, config: ContainerConfig) -> str:
         """Create a container in the sandbox's namespaces."""
@@ -187,7 +189,7 @@ class DockerDriver:
 
     async def list_containers(self, sandbox_id: str = "") -> Sequence[ContainerStatus]:
         """List our containers."""
-        return [translate.container_status(a) for a in await self._inventory.list("container", sandbox_id)]
+        return [translate.container_status(a) for a in await self._inventory.look("container", sandbox_id)]
 
     async def container_logs(
         self, container_id: str, *, follow: bool, since: float = 0.0, tail: int = -1

@@ -22,7 +22,7 @@ def _image(row: dict[str, Any]) -> Image:
 async def status(engine: DockerEngine, image: str) -> Image | None:
     """Describe a local image; None when it is not here."""
     try:
-        return _image(await engine.call(lambda c: c.inspect_image(image)))
+        return _image(await engine.call(lambda c: c.inspect_image(image)))  # type: ignore[no-untyped-call]
     except NotFound:
         return None
     except DockerApiError as error:

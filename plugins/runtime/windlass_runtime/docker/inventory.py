@@ -76,7 +76,7 @@ class Inventory:
             self._attrs[container_id] = attrs
         return attrs
 
-    async def list(self, kind: str, sandbox_id: str = "") -> list[Attrs]:
+    async def look(self, kind: str, sandbox_id: str = "") -> list[Attrs]:
         """Return our sandboxes (`sandbox`) or containers (`container`), of one sandbox or all."""
         if sandbox_id and self.live and sandbox_id in self._members:
             return await self._inspect_all(set(self._members[sandbox_id]))
@@ -95,7 +95,7 @@ class Inventory:
                 self._members[row["Labels"].get(translate.SANDBOX_ID, "")].add(row["Id"])
         return await self._inspect_all(row["Id"] for row in rows)
 
-    async def _inspect_all(self, ids: Iterable[str]) -> "list[Attrs]":
+    async def _inspect_all(self, ids: Iterable[str]) -> list[Attrs]:
         """Inspect side by side; one that hangs fails this look only for whoever asked for it."""
         found = await asyncio.gather(*(self.inspect(i) for i in ids))
         return [attrs for attrs in found if attrs is not None]

@@ -76,6 +76,7 @@ class HollowDriver:
     def _emit(self, kind: str, sandbox_id: str, container_id: str) -> None:
         for queue in self._subscribers:
             queue.put_nowait(RuntimeEvent(kind, sandbox_id, container_id))
+        self._changed.set()
 
     async def start(self) -> None:
         """Do nothing but what the configuration asks for."""
@@ -187,7 +188,6 @@ class HollowDriver:
             container.due = now + container.behaviour.run_seconds
             heapq.heappush(self._due, (container.due, container_id))
         self._emit("started", container.status.sandbox_id, container_id)
-        self._changed.set()
 
     def _finish(self, container: _Container, exit_code: int, reason: str) -> None:
         if container.status.state not in (ContainerState.RUNNING, ContainerState.CREATED):
@@ -200,7 +200,6 @@ class HollowDriver:
             finished_at=container.due or self._now(),
         )
         self._emit("stopped", container.status.sandbox_id, container.status.id)
-        self._changed.set()
 
     def _settle(self) -> float | None:
         """End every container whose time has come; return the seconds until the next one, None when there is none."""
@@ -236,7 +235,6 @@ class HollowDriver:
         await self._act("remove_container", container.annotations if container else None)
         if container is not None and self._containers.pop(container_id, None) is not None:
             self._emit("removed", container.status.sandbox_id, container_id)
-            self._changed.set()
 
     async def container_status(self, container_id: str) -> ContainerStatus | None:
         """Return the record as of now."""

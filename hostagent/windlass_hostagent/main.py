@@ -15,10 +15,11 @@ from windlass.clock import SystemClock
 from windlass.config import load_config
 from windlass.errors import ConfigError
 from windlass.logs import get_logger
-from windlass.plugin.interfaces.network import NetworkDriver
+from windlass.plugin.interfaces.network import NetworkDriver, NodeNetworkConfig
 from windlass.plugin.interfaces.runtime import RuntimeDriver
 from windlass.plugin.manager import PluginManager
 from windlass_hostagent.agent import HostAgent, NodeSettings
+from windlass_hostagent.cleanup import clean_up
 
 DOCKER_SOCKETS = ("/var/run/docker.sock", "/run/docker.sock", "/run/podman/podman.sock")
 log = get_logger(__name__)
@@ -66,6 +67,23 @@ def default_node_ip() -> str:
         return str(probe.getsockname()[0])
 
 
+def build_drivers(config: AgentConfig, node_name: str) -> tuple[str, RuntimeDriver, NetworkDriver | None]:
+    """Build the runtime (with its name) and the network. Raises ConfigError and PluginError."""
+    manager = PluginManager(load_config(config.config_file).plugins)
+    manager.load()
+    manager.check()
+    runtime_name = choose_runtime(config.runtime)
+    state_dir = config.data_dir / runtime_name
+    driver_config: dict[str, Any] = {"state_dir": str(state_dir), "node_name": node_name}
+    if config.runtime_endpoint:
+        driver_config["endpoint"] = config.runtime_endpoint
+    runtime: RuntimeDriver = manager.driver("register_runtimes", runtime_name, driver_config)
+    network: NetworkDriver | None = None
+    if config.network != "none" and runtime_name != "hollow" and os.geteuid() == 0:
+        network = manager.driver("register_network_drivers", config.network, {"node_name": node_name})
+    return runtime_name, runtime, network
+
+
 def build_agent(config: AgentConfig, client: Any) -> HostAgent:
     """Build the agent and its drivers. Raises ConfigError and PluginError."""
     tls = (config.tls_cert, config.tls_key, config.client_ca)
@@ -73,17 +91,7 @@ def build_agent(config: AgentConfig, client: Any) -> HostAgent:
         raise ConfigError("--tls-cert, --tls-key and --client-ca belong together: give all three or none")
     node_name = config.node_name or socket.gethostname().lower()
     config.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    manager = PluginManager(load_config(config.config_file).plugins)
-    manager.load()
-    manager.check()
-    runtime_name = choose_runtime(config.runtime)
-    driver_config: dict[str, Any] = {"state_dir": str(config.data_dir / runtime_name), "node_name": node_name}
-    if config.runtime_endpoint:
-        driver_config["endpoint"] = config.runtime_endpoint
-    runtime: RuntimeDriver = manager.driver("register_runtimes", runtime_name, driver_config)
-    network: NetworkDriver | None = None
-    if config.network != "none" and runtime_name != "hollow" and os.geteuid() == 0:
-        network = manager.driver("register_network_drivers", config.network, {"node_name": node_name})
+    runtime_name, runtime, network = build_drivers(config, node_name)
     settings = NodeSettings(
         node_name=node_name,
         node_ip=config.node_ip or default_node_ip(),
@@ -101,6 +109,23 @@ def build_agent(config: AgentConfig, client: Any) -> HostAgent:
     return HostAgent(
         settings, client=client, runtime=runtime, runtime_name=runtime_name, network=network, clock=SystemClock()
     )
+
+
+def run_cleanup(config: AgentConfig) -> None:
+    """Remove everything that this node's pods left on the machine. Raises ConfigError naming what stays."""
+    node_name = config.node_name or socket.gethostname().lower()
+    _, runtime, network = build_drivers(config, node_name)
+    node = NodeNetworkConfig(
+        node_name=node_name,
+        node_ip=config.node_ip,
+        pod_cidrs=[config.pod_cidr],
+        cluster_cidrs=config.cluster_cidrs,
+        service_cidrs=config.service_cidrs,
+        state_dir=str(config.data_dir / "network"),
+    )
+    problems = asyncio.run(clean_up(runtime, network, node))
+    if problems:
+        raise ConfigError(f"node {node_name} is not clean: {'; '.join(problems)}")
 
 
 async def run_until_signal(config: AgentConfig) -> None:

@@ -31,16 +31,19 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 @click.option("--client-ca", type=_FILE, help="CA of the API server's client certificate.")
 @click.option("--config", "config_file", type=_FILE, help="Configuration file.")
 @click.option("--node-labels", default="", help="Labels of the Node: key=value,key=value.")
+@click.option("--cleanup", is_flag=True, help="Remove this node's pods, links and routes from the machine, and end.")
 @click.option("--max-pods", default=110, show_default=True, help="How many pods the node takes.")
 def hostagent(**options: Any) -> None:
     """Run pods on this machine, as the API wants them."""
-    from windlass_hostagent.main import AgentConfig, run_agent  # noqa: PLC0415 - other commands start faster without
+    from windlass_hostagent.main import AgentConfig, run_agent, run_cleanup  # noqa: PLC0415 - other commands start faster without
 
     labels = options.pop("node_labels")
     pairs = [pair.partition("=") for pair in labels.split(",") if pair]
     options["cluster_cidrs"] = options.pop("cluster_cidr")
     options["service_cidrs"] = options.pop("service_cidr")
-    run_agent(AgentConfig(**options, labels={key: value for key, _, value in pairs}))
+    cleanup = options.pop("cleanup")
+    config = AgentConfig(**options, labels={key: value for key, _, value in pairs})
+    (run_cleanup if cleanup else run_agent)(config)
 
 
 @hookimpl

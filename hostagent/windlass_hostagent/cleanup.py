@@ -1,0 +1,35 @@
+"""`windlass hostagent --cleanup`: leave nothing of this node's pods behind. Needs no API."""
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+
+from windlass.errors import NetworkDriverError, RuntimeDriverError
+from windlass.logs import get_logger
+from windlass.plugin.interfaces.network import NetworkDriver, NodeNetworkConfig
+from windlass.plugin.interfaces.runtime import RuntimeDriver
+
+log = get_logger(__name__)
+
+
+async def clean_up(runtime: RuntimeDriver, network: NetworkDriver | None, config: NodeNetworkConfig) -> Sequence[str]:
+    """Remove every sandbox and the node's network; return what could not be removed, empty when nothing is left."""
+    problems: list[str] = []
+    try:
+        await runtime.start()
+        sandboxes = await runtime.list_pod_sandboxes()
+        results = await asyncio.gather(*(runtime.remove_pod_sandbox(s.id) for s in sandboxes), return_exceptions=True)
+        problems += [str(result) for result in results if isinstance(result, BaseException)]
+        log.info("sandboxes_removed", count=len(sandboxes) - len(problems))
+    except RuntimeDriverError as error:
+        problems.append(str(error))
+    finally:
+        await runtime.close()
+    if network is not None and Path(config.state_dir).exists():
+        try:
+            await network.setup(config)
+            await network.gc([])
+            await network.teardown()
+        except NetworkDriverError as error:
+            problems.append(str(error))
+    return problems

@@ -1,33 +1,82 @@
 """Composition of the API server's application."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any
 
 import falcon.asgi
 
+from windlass.api.adapter import Adapter, AsgiApp
 from windlass.api.config import ApiConfig
+from windlass.api.container_logs import AgentLogBackend, LogBackend, LogHandler
+from windlass.api.discovery import Discovery
+from windlass.api.documents import Documents
+from windlass.api.guard import Guard
+from windlass.api.health import PATHS, Health
+from windlass.api.metrics import Metrics
+from windlass.api.pipeline import Pipeline
+from windlass.api.plugin_resource import PLUGIN_KIND, PluginHandler
+from windlass.api.request import ApiRequest
+from windlass.api.resources import ResourceHandler
+from windlass.api.response import ApiResponse
+from windlass.api.router import Router
+from windlass.api.watch import WatchHandler
 from windlass.apimachinery.scheme import Scheme
 from windlass.clock import Clock
 from windlass.plugin.interfaces.admission import AdmissionPlugin
 from windlass.plugin.interfaces.authn import Authenticator, Authorizer
+from windlass.registry.backend import Backend, CacheReader
+from windlass.registry.continuation import Snapshots
+from windlass.registry.generic import Registry
 from windlass.store.interface import Store
+from windlass.store.watchcache import WatchCache
 
-if TYPE_CHECKING:
-    from windlass.store.watchcache import WatchCache
+PROMETHEUS_TEXT = "text/plain; version=0.0.4; charset=utf-8"
 
 
-def build_app(
+def build_app(  # noqa: PLR0913 - the parts of a server, all by keyword
     *,
     scheme: Scheme,
     store: Store,
-    cache: "WatchCache",
+    cache: WatchCache,
     authenticators: Sequence[Authenticator],
     authorizers: Sequence[Authorizer],
     admission: Sequence[AdmissionPlugin],
     clock: Clock,
     plugins: Callable[[], Sequence[Mapping[str, Any]]] = tuple,
-    log_backend: Any = None,
+    log_backend: LogBackend | None = None,
     config: ApiConfig | None = None,
 ) -> falcon.asgi.App:  # type: ignore[type-arg]
     """Build the ASGI application. The caller starts the store and runs the cache (`windlass.api.server` does)."""
-    raise NotImplementedError
+    config = config or ApiConfig()
+    reader = CacheReader(cache, scheme)
+    backend = Backend(store, cache, scheme, clock, tuple(admission), reader)
+    snapshots = Snapshots(clock)
+    registries = {
+        (kind.group, kind.version, kind.plural): Registry(kind, backend, snapshots) for kind in scheme
+    }
+    logs = LogHandler(log_backend or AgentLogBackend(config), reader)
+    resources = ResourceHandler(registries, WatchHandler(config, clock), logs, config, clock)
+    kinds = [*scheme, PLUGIN_KIND]
+    discovery = Discovery(kinds, f"{config.host}:{config.port}")
+    router = Router(frozenset(registries), resources.handle, discovery.handle)
+    router.add_resource("windlass.dev", "v1", "plugins", PluginHandler(plugins, clock).handle)
+    metrics = Metrics()
+    _add_documents(router, Documents(kinds), Health(store, cache, config.readyz_timeout_seconds), metrics)
+    adapter = Adapter(Pipeline(router, Guard(authenticators, authorizers, reader), config, metrics))
+    app = AsgiApp()
+    app.add_route("/api/v1/namespaces/{namespace}/pods/{name}/log", adapter)
+    app.add_sink(adapter.on_request, prefix="/")
+    app.add_error_handler(Exception, adapter.on_error)
+    return app
+
+
+def _add_documents(router: Router, documents: Documents, health: Health, metrics: Metrics) -> None:
+    async def serve_metrics(_request: ApiRequest) -> ApiResponse:
+        return ApiResponse(metrics.render(), content_type=PROMETHEUS_TEXT)
+
+    router.add_path("/version", documents.version)
+    router.add_path("/openapi/v2", documents.openapi_v2)
+    router.add_path("/openapi/v3", documents.openapi_v3, below=True)
+    router.add_path("/metrics", serve_metrics)
+    for path in PATHS:
+        router.add_path(path, health.handle, below=True)

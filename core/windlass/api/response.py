@@ -35,11 +35,15 @@ class ApiResponse:
 
 @dataclass(slots=True)
 class Stream:
-    """An answer of unknown length. `run` sends chunks until it returns; it is cancelled when the client goes away."""
+    """An answer of unknown length. `run` sends chunks until it returns; it is cancelled when the client goes away.
+
+    `close` is awaited at the end in any case, also when `run` was never started.
+    """
 
     run: Callable[[SendChunk], Awaitable[None]]
     content_type: str = JSON
     headers: list[tuple[str, str]] = field(default_factory=list)
+    close: Callable[[], Awaitable[None]] | None = None
 
 
 def as_api_error(error: BaseException) -> ApiError:

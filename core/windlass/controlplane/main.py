@@ -107,3 +107,8 @@ async def _until_stopped(manager: Manager, stop: asyncio.Event) -> None:
 
 async def _wait(stop: asyncio.Event) -> None:
     await stop.wait()
+
+
+def run_manager(options: ManagerOptions) -> None:
+    """Run the manager in this process until a signal. Raises ConfigError when it cannot start."""
+    asyncio.run(run_until_signal(options))

@@ -1,0 +1,84 @@
+"""Who is asking, and may they: authenticators and authorisers, asked in order."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from windlass.api.request import ApiRequest
+from windlass.errors import ErrorDetails, ForbiddenError, UnauthorizedError
+from windlass.plugin.interfaces.authn import (
+    ANONYMOUS,
+    Attributes,
+    Authenticator,
+    Authorizer,
+    Credentials,
+    ObjectReader,
+    UserInfo,
+)
+
+PEER_CERTIFICATE = "windlass.peercert"
+"""Key in the ASGI scope's extensions under which the server puts `ssl.getpeercert()`."""
+OPEN_PATHS = ("/healthz", "/livez", "/readyz")
+
+
+class Guard:
+    """Both chains. No opinion at all means no."""
+
+    def __init__(
+        self, authenticators: Sequence[Authenticator], authorizers: Sequence[Authorizer], reader: ObjectReader
+    ) -> None:
+        self._authenticators = tuple(authenticators)
+        self._authorizers = tuple(authorizers)
+        self._reader = reader
+
+    def authenticate(self, request: ApiRequest) -> UserInfo:
+        """Ask each authenticator in order. Raises 401, except for health, where nobody need say who they are."""
+        try:
+            return self._identify(request)
+        except UnauthorizedError:
+            if request.path.text.startswith(OPEN_PATHS):
+                return ANONYMOUS
+            raise
+
+    def _identify(self, request: ApiRequest) -> UserInfo:
+        certificate: Mapping[str, Any] | None = (request.scope.get("extensions") or {}).get(PEER_CERTIFICATE)
+        authorization = request.header(b"authorization")
+        scheme, _, token = authorization.partition(" ")
+        credentials = Credentials(certificate or None, token.strip() if scheme.lower() == "bearer" else "")
+        for authenticator in self._authenticators:
+            user = authenticator.authenticate(credentials)
+            if user is not None:
+                return user
+        raise UnauthorizedError("Unauthorized")
+
+    def authorize(self, request: ApiRequest) -> None:
+        """Ask each authoriser in order until one has an opinion. Raises 403."""
+        path = request.path
+        attributes = Attributes(
+            request.user, request.verb, path.group, path.version, path.plural, path.subresource, path.namespace,
+            path.name, path.text, request.value("fieldSelector"),
+        )
+        reason = ""
+        for authorizer in self._authorizers:
+            decision = authorizer.authorize(attributes, self._reader)
+            if decision.allowed:
+                return
+            if decision.allowed is False:
+                reason = decision.reason
+                break
+        raise _forbidden(attributes, reason)
+
+
+def _forbidden(attributes: Attributes, reason: str) -> ForbiddenError:
+    if not attributes.resource:
+        message = f'forbidden: User "{attributes.user.name}" cannot {attributes.verb} path "{attributes.path}"'
+        return ForbiddenError(f"{message}: {reason}" if reason else message)
+    resource = attributes.resource + (f"/{attributes.subresource}" if attributes.subresource else "")
+    where = f' in the namespace "{attributes.namespace}"' if attributes.namespace else " at the cluster scope"
+    qualified = f"{attributes.resource}.{attributes.group}" if attributes.group else attributes.resource
+    named = f' "{attributes.name}"' if attributes.name else ""
+    message = (
+        f'{qualified}{named} is forbidden: User "{attributes.user.name}" cannot {attributes.verb} resource '
+        f'"{resource}" in API group "{attributes.group}"{where}'
+    )
+    details = ErrorDetails(group=attributes.group, kind=attributes.resource, name=attributes.name)
+    return ForbiddenError(f"{message}: {reason}" if reason else message, details=details)

@@ -1,0 +1,118 @@
+"""What every request goes through: parse, authenticate, bound, authorise, serve, answer or refuse, count."""
+
+import asyncio
+import gzip
+import time
+import uuid
+
+from windlass.api.config import ApiConfig
+from windlass.api.guard import Guard
+from windlass.api.lanes import Lanes
+from windlass.api.metrics import Metrics
+from windlass.api.request import ApiRequest, parse_path
+from windlass.api.response import ApiResponse, Stream, as_api_error, error_response
+from windlass.api.router import Router
+from windlass.errors import ApiError, MethodNotAllowedError
+from windlass.logs import get_logger
+
+WRITE_VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
+THREAD_BYTES = 1024 * 1024
+log = get_logger(__name__)
+
+
+class Pipeline:
+    """Serves requests with the router's handlers, for whom the guard lets in."""
+
+    def __init__(self, router: Router, guard: Guard, config: ApiConfig, metrics: Metrics) -> None:
+        self._route = router.route
+        self._resources = router.resources
+        self._guard = guard
+        self._config = config
+        self._metrics = metrics
+        self.lanes = Lanes(config, metrics.inflight)
+
+    async def serve(self, request: ApiRequest) -> ApiResponse | Stream:
+        """Serve one request; every error becomes a Status. A Stream's place in its lane is given back by its `close`."""
+        started = time.perf_counter()
+        request.audit_id = uuid.uuid4().hex
+        try:
+            response = await self._serve(request)
+        except ApiError as error:
+            response = error_response(error)
+        except Exception as error:  # noqa: BLE001 - the top of the request: whatever it is, the client gets a Status
+            response = self._unforeseen(request, error)
+        response.headers.append(("audit-id", request.audit_id))
+        if isinstance(response, Stream):
+            return response
+        self._count(request, response.status, time.perf_counter() - started)
+        if len(response.body) > self._config.gzip_threshold_bytes:
+            await self._compress(request, response)
+        return response
+
+    async def _serve(self, request: ApiRequest) -> ApiResponse | Stream:
+        request.path = parse_path(request.raw_path)
+        request.verb = _verb(request)
+        request.user = self._guard.authenticate(request)
+        streams = request.verb == "watch" or request.path.subresource == "log"
+        lane = self.lanes.enter(request, streams=streams)
+        response: ApiResponse | Stream | None = None
+        try:
+            self._guard.authorize(request)
+            handle = self._route(request)
+            async with asyncio.timeout(self._config.request_timeout_seconds):
+                response = await handle(request)
+        finally:
+            if not isinstance(response, Stream):
+                self.lanes.leave(lane)
+        if isinstance(response, Stream):
+            self._return_place(request, response, lane)
+        return response
+
+    def _return_place(self, request: ApiRequest, stream: Stream, lane: str) -> None:
+        inner = stream.close
+
+        async def close() -> None:
+            self.lanes.leave(lane)
+            self._count(request, 200, 0.0)
+            if inner is not None:
+                await inner()
+
+        stream.close = close
+
+    def _unforeseen(self, request: ApiRequest, error: Exception) -> ApiResponse:
+        refusal = as_api_error(error)
+        if refusal.code == 500:
+            log.error("request_failed", audit_id=request.audit_id, verb=request.verb, path=request.path.text, exc_info=error)
+        else:
+            log.warning("request_refused", audit_id=request.audit_id, verb=request.verb, code=refusal.code, error=str(error))
+        return error_response(refusal)
+
+    def _count(self, request: ApiRequest, code: int, seconds: float) -> None:
+        path = request.path
+        known = (path.group, path.version, path.plural) in self._resources
+        group, plural = (path.group, path.plural) if known else ("", "")
+        self._metrics.observe(request.verb, group, plural, code, seconds)
+
+    async def _compress(self, request: ApiRequest, response: ApiResponse) -> None:
+        if "gzip" not in request.header(b"accept-encoding").lower():
+            return
+        if len(response.body) > THREAD_BYTES:
+            response.body = await asyncio.to_thread(gzip.compress, response.body, 1)
+        else:
+            response.body = gzip.compress(response.body, 1)
+        response.headers += [("content-encoding", "gzip"), ("vary", "Accept-Encoding")]
+
+
+def _verb(request: ApiRequest) -> str:
+    """Return Kubernetes' verb. Raises 405 for methods that nothing here has."""
+    method, path = request.method, request.path
+    if method == "GET":
+        if not path.plural or path.subresource:
+            return "get"
+        if request.flag("watch"):
+            return "watch"
+        return "get" if path.name else "list"
+    verb = WRITE_VERBS.get(method)
+    if verb is None:
+        raise MethodNotAllowedError(f"the server does not allow the method {method}")
+    return "deletecollection" if verb == "delete" and path.plural and not path.name else verb

@@ -1,0 +1,73 @@
+"""uvicorn's protocols, with the client's certificate in the ASGI scope.
+
+Neither uvicorn nor gunicorn hands the peer certificate to an application. TLS has verified it against the cluster's CA
+before the first byte of a request; here it is read once per connection.
+"""
+
+import asyncio
+import ssl
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.websockets.wsproto_impl import WSProtocol
+
+from windlass.api.guard import PEER_CERTIFICATE
+
+HEAD_SECONDS = 30.0
+"""How long a client may take from connecting (or from its last answer) to the end of a request's head."""
+
+
+def peer_certificate(transport: asyncio.BaseTransport) -> dict[str, Any] | None:
+    """Return the verified certificate of a connection's client; None when it has shown none."""
+    connection: ssl.SSLObject | None = transport.get_extra_info("ssl_object")
+    certificate: dict[str, Any] | None = connection.getpeercert() if connection is not None else None
+    return certificate or None
+
+
+class PeerCertificateProtocol(HttpToolsProtocol):
+    """HTTP/1.1 with the peer certificate, and a bound on how long a request's head may take."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Remember the client's certificate and start the clock for the first head."""
+        super().connection_made(transport)
+        self._extensions = {PEER_CERTIFICATE: peer_certificate(transport)}
+        self._head_timer: asyncio.TimerHandle | None = self.loop.call_later(HEAD_SECONDS, self._too_slow)
+
+    def on_message_begin(self) -> None:
+        """Begin a request."""
+        super().on_message_begin()
+        self.scope["extensions"] = self._extensions  # type: ignore[typeddict-item]
+        if self._head_timer is None:
+            self._head_timer = self.loop.call_later(HEAD_SECONDS, self._too_slow)
+
+    def on_headers_complete(self) -> None:
+        """Stop the clock: the head is here."""
+        self._stop_timer()
+        super().on_headers_complete()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the clock."""
+        self._stop_timer()
+        super().connection_lost(exc)
+
+    def _stop_timer(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def _too_slow(self) -> None:
+        self._head_timer = None
+        if not self.transport.is_closing():
+            self.transport.abort()
+
+
+class PeerCertificateWebSocketProtocol(WSProtocol):
+    """WebSockets with the peer certificate."""
+
+    def handle_connect(self, event: Any) -> None:
+        """Begin a WebSocket; the application starts only after this returns."""
+        super().handle_connect(event)
+        self.scope["extensions"] = {  # type: ignore[typeddict-item]
+            **(self.scope.get("extensions") or {}),
+            PEER_CERTIFICATE: peer_certificate(self.transport),
+        }

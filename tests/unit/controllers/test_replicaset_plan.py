@@ -21,7 +21,7 @@ def replica_set(replicas, **spec):
 
 
 def pod(name, *, node="n1", phase="Running", ready=60, restarts=0, cost=None, age=100, deleting=False):
-    conditions = [{"type": "Ready", "status": "True", "lastTransitionTime": rfc3339(NOW - timedelta(seconds=ready))}]
+    conditions = [{"type": "Ready", "status": "True", "lastTransitionTime": rfc3339(NOW - timedelta(seconds=ready or 0))}]
     metadata = {"name": name, "uid": name, "labels": {"a": "b"},
                 "creationTimestamp": rfc3339(NOW - timedelta(seconds=age))}
     if cost is not None:

@@ -65,11 +65,13 @@ class MemoryStore:
     async def watch(self, since: int) -> AsyncIterator[Change | Progress]:
         """See `Store.watch`."""
         position = since
+        if since > self._revision:
+            raise CompactedError(f"revision {since} is ahead of the store, which is at {self._revision}")
         while not self._closed:
             if position < self._compacted:
                 raise CompactedError(f"history begins after revision {self._compacted}, {position} was asked for")
             changed = self._changed
-            for change in [change for change in self._changes if change.revision > position]:
+            for change in self._newer(position):
                 yield change
                 position = change.revision
             if position >= self._revision:
@@ -107,6 +109,14 @@ class MemoryStore:
         self._items[key] = Stored(key, value, self._revision, create_revision)
         self._record(Change(ChangeType.PUT, key, value, self._revision, create_revision))
         return self._revision
+
+    def _newer(self, position: int) -> deque[Change]:
+        newer: deque[Change] = deque()
+        for change in reversed(self._changes):
+            if change.revision <= position:
+                break
+            newer.appendleft(change)
+        return newer
 
     def _record(self, change: Change) -> None:
         self._changes.append(change)

@@ -1,8 +1,8 @@
 """The watch cache: everything in the store, encoded once, followed change by change.
 
 One follower of the store feeds one `KindCache` per stored kind. Reads and watches are served from here; a consistent
-read first waits behind `read_barrier`. A bad value in the store (not JSON, no name) is counted, named in the log and left
-out: it must not hide its neighbours.
+read first waits behind `read_barrier`. A bad value in the store (not JSON, no name) is counted, named in the log and
+left out: it must not hide its neighbours.
 """
 
 import asyncio

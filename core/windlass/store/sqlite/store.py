@@ -9,14 +9,19 @@ from pathlib import Path
 from typing import TypeVar
 
 from windlass.errors import CompactedError, StoreUnavailableError, TooLargeError
+from windlass.logs import get_logger
 from windlass.store.interface import MAX_VALUE_BYTES, Change, Guard, Page, Progress, Stored
 from windlass.store.sqlite import database
 from windlass.store.sqlite.committer import Committer, Operation
+from windlass.store.sqlite.filebell import FileBell
 
 RECENT_CHANGES = 10_000
 READ_CHANGES = 1_000
-POLL_SECONDS = 0.01
+LOOKS_SECONDS = (0.001, 0.002, 0.004, 0.01, 0.02, 0.05)
+"""Pauses after which to look for a commit whose write was noticed: it shows only after its fsync."""
+SAFETY_SECONDS = 1.0
 T = TypeVar("T")
+log = get_logger(__name__)
 
 
 class SqliteStore:
@@ -33,6 +38,9 @@ class SqliteStore:
         self._revision = 0
         self._changed = asyncio.Event()
         self._closed = False
+        self._stirred = asyncio.Event()
+        self._bell: FileBell | None = None
+        self._looking: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Open the file and make its tables."""
@@ -45,11 +53,18 @@ class SqliteStore:
             raise StoreUnavailableError(f"{self._path}: {error}") from error
         self._revision = self._recent_start = await self._read(database.last_revision)
         self._committer = Committer(self._path, asyncio.get_running_loop(), self._committed)
+        if self._shared:
+            self._bell = FileBell(self._path.with_name(f"{self._path.name}-wal"), self._stirred.set)
+            self._looking = asyncio.create_task(self._look_for_others())
 
     async def close(self) -> None:
         """Finish commits, end watches, close the file."""
         self._closed = True
         self._wake()
+        if self._bell is not None and self._looking is not None:
+            self._bell.close()
+            self._looking.cancel()
+            await asyncio.wait((self._looking,))
         if self._committer is not None:
             await asyncio.to_thread(self._committer.close)
             self._committer = None
@@ -82,6 +97,8 @@ class SqliteStore:
     async def watch(self, since: int) -> AsyncIterator[Change | Progress]:
         """See `Store.watch`."""
         position = since
+        if since > await self.barrier():
+            raise CompactedError(f"revision {since} is ahead of the store: was it restored from a backup?")
         while not self._closed:
             changed = self._changed
             for change in await self._changes_after(position):
@@ -89,7 +106,7 @@ class SqliteStore:
                 position = change.revision
             if position >= self._revision:
                 yield Progress(position)
-                await self._wait(changed)
+                await changed.wait()
 
     async def barrier(self) -> int:
         """See `Store.barrier`."""
@@ -168,25 +185,34 @@ class SqliteStore:
             found.appendleft(change)
         return found
 
-    async def _wait(self, changed: asyncio.Event) -> None:
-        if not self._shared:
-            await changed.wait()
-            return
-        while not changed.is_set():
+    async def _look_for_others(self) -> None:
+        """Look after each write to the log, by whichever process; and now and then without one."""
+        while True:
+            looks: Sequence[float] = LOOKS_SECONDS
             try:
-                async with asyncio.timeout(POLL_SECONDS):
-                    await changed.wait()
+                async with asyncio.timeout(SAFETY_SECONDS):
+                    await self._stirred.wait()
             except TimeoutError:
-                await self._look()
+                looks = (0.0,)
+            self._stirred.clear()
+            try:
+                for pause in looks:
+                    await self._look()
+                    await asyncio.sleep(pause)
+            except StoreUnavailableError as error:
+                log.warning("sqlite_cannot_look_for_commits", reason=str(error))
 
     async def _look(self) -> None:
-        """Read what other processes committed."""
-        found = await self._read(lambda reader: database.read_changes(reader, self._revision, READ_CHANGES))
-        for change in found:
-            if change.revision > self._revision:
-                self._append(change)
-        if found:
-            self._wake()
+        """Read what other processes committed, all of it."""
+        while True:
+            found = await self._read(lambda reader: database.read_changes(reader, self._revision, READ_CHANGES))
+            for change in found:
+                if change.revision > self._revision:
+                    self._append(change)
+            if found:
+                self._wake()
+            if len(found) < READ_CHANGES:
+                return
 
     def _wake(self) -> None:
         self._changed.set()

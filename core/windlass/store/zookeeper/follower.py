@@ -51,9 +51,11 @@ class Follower:
     async def follow(self, since: int) -> AsyncGenerator[Change | Progress, None]:
         """Yield all changes after a revision. Raises CompactedError; StoreUnavailableError when closed."""
         self._revision = since
-        self._place = await self._log.locate(since)
+        located = False
         while not self._stopped:
             try:
+                if not located:
+                    self._place, located = await self._log.locate(since), True
                 for item in await self._read():
                     yield item
                 if self._idle:

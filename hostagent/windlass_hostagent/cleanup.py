@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Sequence
-from pathlib import Path
 
 from windlass.errors import NetworkDriverError, RuntimeDriverError
 from windlass.logs import get_logger
@@ -25,7 +24,7 @@ async def clean_up(runtime: RuntimeDriver, network: NetworkDriver | None, config
         problems.append(str(error))
     finally:
         await runtime.close()
-    if network is not None and Path(config.state_dir).exists():
+    if network is not None:
         try:
             await network.setup(config)
             await network.gc([])

@@ -67,7 +67,7 @@ class AgentContext:
         """What pod statuses say about this node."""
         return NodeFacts(self.host_ips, self.runtime_name)
 
-    def event(self, pod: Obj, kind: str, reason: str, message: str, container: str = "") -> None:  # noqa: PLR0913, PLR0917
+    def event(self, pod: Obj, kind: str, reason: str, message: str, container: str = "") -> None:
         """Record an event about a pod, or about one container of it."""
         meta = pod["metadata"]
         reference = {

@@ -29,7 +29,7 @@ log = get_logger(__name__)
 class AgentConfig:
     """Everything that `windlass hostagent` can be told. Empty strings mean: find out."""
 
-    kubeconfig: Path
+    kubeconfig: Path | None
     data_dir: Path
     node_name: str = ""
     runtime: str = "auto"
@@ -67,6 +67,15 @@ def default_node_ip() -> str:
         return str(probe.getsockname()[0])
 
 
+def remembered_endpoint(config: AgentConfig) -> str:
+    """Return the runtime's endpoint: as told now, else as an earlier run of this node was told (for --cleanup)."""
+    memory = config.data_dir / "runtime-endpoint"
+    if config.runtime_endpoint:
+        memory.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        memory.write_text(config.runtime_endpoint)
+    return config.runtime_endpoint or (memory.read_text() if memory.exists() else "")
+
+
 def build_drivers(config: AgentConfig, node_name: str) -> tuple[str, RuntimeDriver, NetworkDriver | None]:
     """Build the runtime (with its name) and the network. Raises ConfigError and PluginError."""
     manager = PluginManager(load_config(config.config_file).plugins)
@@ -75,8 +84,9 @@ def build_drivers(config: AgentConfig, node_name: str) -> tuple[str, RuntimeDriv
     runtime_name = choose_runtime(config.runtime)
     state_dir = config.data_dir / runtime_name
     driver_config: dict[str, Any] = {"state_dir": str(state_dir), "node_name": node_name}
-    if config.runtime_endpoint:
-        driver_config["endpoint"] = config.runtime_endpoint
+    endpoint = remembered_endpoint(config)
+    if endpoint:
+        driver_config["endpoint"] = endpoint
     runtime: RuntimeDriver = manager.driver("register_runtimes", runtime_name, driver_config)
     network: NetworkDriver | None = None
     if config.network != "none" and runtime_name != "hollow" and os.geteuid() == 0:
@@ -130,6 +140,8 @@ def run_cleanup(config: AgentConfig) -> None:
 
 async def run_until_signal(config: AgentConfig) -> None:
     """Run the agent until TERM or INT; every container stays."""
+    if config.kubeconfig is None:
+        raise ConfigError("--kubeconfig is needed to reach the API")
     transport = load_kubeconfig(config.kubeconfig)
     client = Client(transport, user_agent="windlass-hostagent")
     agent = build_agent(config, client)

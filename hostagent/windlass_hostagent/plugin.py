@@ -13,7 +13,7 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 
 
 @click.command("hostagent")
-@click.option("--kubeconfig", type=_FILE, required=True, help="How to reach the API as system:node:NAME.")
+@click.option("--kubeconfig", type=_FILE, help="How to reach the API as system:node:NAME.")
 @click.option(
     "--data-dir", type=click.Path(path_type=Path, file_okay=False), required=True, help="Where state is kept."
 )
@@ -42,6 +42,8 @@ def hostagent(**options: Any) -> None:
     options["cluster_cidrs"] = options.pop("cluster_cidr")
     options["service_cidrs"] = options.pop("service_cidr")
     cleanup = options.pop("cleanup")
+    if options["kubeconfig"] is None and not cleanup:
+        raise click.UsageError("--kubeconfig is needed to reach the API")
     config = AgentConfig(**options, labels={key: value for key, _, value in pairs})
     (run_cleanup if cleanup else run_agent)(config)
 

@@ -39,7 +39,7 @@ class Failures:
         self.entries[container] = Failure(image, waiting, now + delay, delay, now + SHOW_SECONDS)
 
     def forget(self, container: str) -> None:
-        """The container has started."""
+        """Note that the container has started."""
         self.entries.pop(container, None)
 
     def blocked(self, container: str, image: str, now: float) -> bool:

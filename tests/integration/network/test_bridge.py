@@ -62,7 +62,7 @@ class TestBridge(NetworkConformance):
     async def test_a_full_range_is_an_error_that_names_it(self, driver, netns):
         for number in range(13):
             await driver.add(f"sandbox-{number}", netns())
-        with pytest.raises(Exception, match="no free address in pod range 10.201.7.0/28: 13 in use"):
+        with pytest.raises(Exception, match=r"no free address in pod range 10\.201\.7\.0/28: 13 in use"):
             await driver.add("one-too-many", netns())
 
     async def test_an_address_is_not_reused_at_once(self, driver, netns):

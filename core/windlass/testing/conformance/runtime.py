@@ -205,16 +205,19 @@ class RuntimeConformance:
         async def follow() -> None:
             async for event in driver.events():
                 seen.append(event)
+                if (event.type, event.container_id) == ("stopped", container_id):
+                    return
 
-        follower = asyncio.ensure_future(follow())
         sandbox_id = await driver.run_pod_sandbox(self.sandbox())
+        container_id = await driver.create_container(sandbox_id, self.container())
+        follower = asyncio.ensure_future(follow())
         try:
             await asyncio.sleep(0.1)
-            container_id = await self.run(driver, sandbox_id, self.container())
+            await driver.start_container(container_id)
             await driver.stop_container(container_id, 0)
             async with asyncio.timeout(WAIT_SECONDS):
-                while RuntimeEvent("stopped", sandbox_id, container_id) not in seen:
-                    await asyncio.sleep(0.02)
+                await follower
+            assert RuntimeEvent("stopped", sandbox_id, container_id) in seen
         finally:
             follower.cancel()
             await asyncio.gather(follower, return_exceptions=True)

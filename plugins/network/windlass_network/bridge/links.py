@@ -1,4 +1,7 @@
-"""The kernel's side: bridge, veth pairs, addresses, routes, over netlink. Every function blocks and is safe to repeat."""
+"""The kernel's side over netlink: bridge, veth pairs, addresses, routes.
+
+Every function blocks and is safe to repeat.
+"""
 
 import ctypes
 import errno

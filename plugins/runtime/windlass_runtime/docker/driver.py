@@ -6,6 +6,7 @@ networks and volumes are not used.
 
 import asyncio
 import json
+import os
 import platform
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import aclosing
@@ -261,7 +262,8 @@ class DockerDriver:
 def build(config: Mapping[str, Any]) -> DockerDriver:
     """Build the driver from its configuration section."""
     engine = DockerEngine(
-        str(config.get("endpoint") or DEFAULT_ENDPOINT), call_seconds=float(config.get("call_seconds") or 30.0)
+        str(config.get("endpoint") or os.environ.get("DOCKER_HOST") or DEFAULT_ENDPOINT),
+        call_seconds=float(config.get("call_seconds") or 30.0),
     )
     return DockerDriver(
         engine,

@@ -30,7 +30,7 @@ class Behaviour:
 
 @dataclass(slots=True)
 class HollowConfig:
-    """Configuration of the driver: delays per verb in seconds, faults per verb, the default behaviour, missing images."""
+    """Configuration of the driver: delays in seconds and faults per verb, the default behaviour, missing images."""
 
     delays: Mapping[str, float] = field(default_factory=dict)
     faults: dict[str, Fault] = field(default_factory=dict)

@@ -145,7 +145,7 @@ class Records:
 
 
 def _size(root: Path) -> int:
-    return sum(os.lstat(os.path.join(folder, name)).st_size for folder, _, names in os.walk(root) for name in names)  # noqa: PTH116, PTH118 - walks quickly
+    return sum(os.lstat(os.path.join(folder, name)).st_size for folder, _, names in os.walk(root) for name in names)  # noqa: PTH118 - walks quickly
 
 
 def _checked(identifier: str) -> str:

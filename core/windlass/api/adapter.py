@@ -50,7 +50,11 @@ class Adapter:
         _answer(resp, await self._pipeline.serve(request), req.scope)
 
     async def on_error(
-        self, req: falcon.asgi.Request, resp: falcon.asgi.Response | None, error: Exception, _params: dict[str, Any],
+        self,
+        req: falcon.asgi.Request,
+        resp: falcon.asgi.Response | None,
+        error: Exception,
+        _params: dict[str, Any],
         ws: falcon.asgi.WebSocket | None = None,
     ) -> None:
         """Answer what Falcon itself refused with a Status."""

@@ -51,9 +51,7 @@ def build_app(  # noqa: PLR0913 - the parts of a server, all by keyword
     reader = CacheReader(cache, scheme)
     backend = Backend(store, cache, scheme, clock, tuple(admission), reader)
     snapshots = Snapshots(clock)
-    registries = {
-        (kind.group, kind.version, kind.plural): Registry(kind, backend, snapshots) for kind in scheme
-    }
+    registries = {(kind.group, kind.version, kind.plural): Registry(kind, backend, snapshots) for kind in scheme}
     logs = LogHandler(log_backend or AgentLogBackend(config), reader)
     resources = ResourceHandler(registries, WatchHandler(config, clock), logs, config, clock)
     kinds = [*scheme, PLUGIN_KIND]

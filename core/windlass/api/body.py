@@ -5,6 +5,7 @@ from typing import Any
 
 from windlass.api.negotiation import YAML_TYPES, check_readable, media_type_of
 from windlass.api.request import ApiRequest
+from windlass.apimachinery import protobuf
 from windlass.apimachinery.jsonparse import parse_object
 from windlass.apimachinery.yamlparse import parse_yaml
 from windlass.errors import BadRequestError, TooLargeError, UnsupportedMediaTypeError
@@ -33,13 +34,13 @@ async def read_bytes(request: ApiRequest, limit: int) -> bytes:
 
 
 async def read_body(request: ApiRequest, limit: int) -> Body:
-    """Return the parsed body of a request whose Content-Type is JSON or YAML. Raises 400, 413, 415."""
+    """Return the parsed body of a request whose Content-Type is JSON, YAML or protobuf. Raises 400, 413, 415."""
     media_type = media_type_of(request.header(b"content-type"))
     check_readable(media_type)
     raw = await read_bytes(request, limit)
     if not raw.strip():
         raise BadRequestError("the request body is empty")
-    return parse(raw, yaml=media_type in YAML_TYPES)
+    return parse(raw, media_type)
 
 
 async def read_optional(request: ApiRequest, limit: int) -> Any:
@@ -49,12 +50,14 @@ async def read_optional(request: ApiRequest, limit: int) -> Any:
     if not raw.strip():
         return None
     check_readable(media_type)
-    return parse(raw, yaml=media_type in YAML_TYPES).value
+    return parse(raw, media_type).value
 
 
-def parse(raw: bytes, *, yaml: bool) -> Body:
-    """Parse bytes. Raises 400 that names the place."""
-    parsed = parse_yaml(raw) if yaml else parse_object(raw)
+def parse(raw: bytes, media_type: str = "") -> Body:
+    """Parse bytes of a media type, JSON by default. Raises 400 that names the place."""
+    if media_type == protobuf.MEDIA_TYPE:
+        return Body(protobuf.decode_object(raw), ())
+    parsed = parse_yaml(raw) if media_type in YAML_TYPES else parse_object(raw)
     return Body(parsed.value, tuple(parsed.duplicates))
 
 

@@ -61,11 +61,11 @@ class AgentLogBackend:
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT_SECONDS)
         async with aiohttp.ClientSession(timeout=timeout, auto_decompress=False) as session:
             try:
-                response = await session.get(
-                    url, params=dict(target.params), ssl=self._tls(), allow_redirects=False
-                )
+                response = await session.get(url, params=dict(target.params), ssl=self._tls(), allow_redirects=False)
             except (aiohttp.ClientError, OSError, TimeoutError) as error:
-                raise UnavailableError(f"the host agent of node {target.node['metadata']['name']} cannot be reached: {error}") from error
+                raise UnavailableError(
+                    f"the host agent of node {target.node['metadata']['name']} cannot be reached: {error}"
+                ) from error
             async with response:
                 if response.status != 200:
                     raise await _refusal(response)
@@ -150,7 +150,9 @@ def log_params(request: ApiRequest) -> dict[str, str]:
         if number is None:
             continue
         if number < (0 if name == "tailLines" else 1):
-            raise BadRequestError(f"{name}: Invalid value: {number}: must be greater than or equal to {0 if name == 'tailLines' else 1}")
+            raise BadRequestError(
+                f"{name}: Invalid value: {number}: must be greater than or equal to {0 if name == 'tailLines' else 1}"
+            )
         params[name] = str(number)
     if since := request.value("sinceTime"):
         if "sinceSeconds" in params:
@@ -170,8 +172,14 @@ def choose_container(pod: Mapping[str, Any], asked: str) -> str:
         return asked
     if len(every) == 1:
         return main[0]
-    extra = f" or one of the init containers: [{' '.join(_names(spec.get('initContainers')))}]" if spec.get("initContainers") else ""
-    raise BadRequestError(f"a container name must be specified for pod {name}, choose one of: [{' '.join(main)}]{extra}")
+    extra = (
+        f" or one of the init containers: [{' '.join(_names(spec.get('initContainers')))}]"
+        if spec.get("initContainers")
+        else ""
+    )
+    raise BadRequestError(
+        f"a container name must be specified for pod {name}, choose one of: [{' '.join(main)}]{extra}"
+    )
 
 
 def _names(containers: Sequence[Mapping[str, Any]] | None) -> list[str]:

@@ -32,17 +32,25 @@ def _verbs(kind: KindDefinition) -> list[str]:
 
 
 def _subresources(kind: KindDefinition) -> list[tuple[str, str, str, str, list[str]]]:
-    names = [*kind.subresources, *(("finalize",) if kind.kind == "Namespace" and "finalize" not in kind.subresources else ())]
+    names = [
+        *kind.subresources,
+        *(("finalize",) if kind.kind == "Namespace" and "finalize" not in kind.subresources else ()),
+    ]
     found = []
     for name in sorted(set(names) & set(SUBRESOURCES)):
         group, version, said, verbs = SUBRESOURCES[name]
-        found.append((name, group or ("" if said else kind.group), version or kind.version, said or kind.kind, list(verbs)))
+        found.append(
+            (name, group or ("" if said else kind.group), version or kind.version, said or kind.kind, list(verbs))
+        )
     return found
 
 
 def _api_resources(kind: KindDefinition) -> list[dict[str, Any]]:
     main: dict[str, Any] = {
-        "name": kind.plural, "singularName": kind.singular, "namespaced": kind.namespaced, "kind": kind.kind,
+        "name": kind.plural,
+        "singularName": kind.singular,
+        "namespaced": kind.namespaced,
+        "kind": kind.kind,
         "verbs": _verbs(kind),
     }
     if kind.short_names:
@@ -51,7 +59,13 @@ def _api_resources(kind: KindDefinition) -> list[dict[str, Any]]:
         main["categories"] = list(kind.categories)
     entries = [main]
     for name, group, version, said, verbs in _subresources(kind):
-        entry = {"name": f"{kind.plural}/{name}", "singularName": "", "namespaced": kind.namespaced, "kind": said, "verbs": verbs}
+        entry = {
+            "name": f"{kind.plural}/{name}",
+            "singularName": "",
+            "namespaced": kind.namespaced,
+            "kind": said,
+            "verbs": verbs,
+        }
         if (group, version) != (kind.group, kind.version):
             entry |= {"group": group, "version": version}
         entries.append(entry)
@@ -87,11 +101,17 @@ class Discovery:
         for kind in kinds:
             versions.setdefault(kind.group, {}).setdefault(kind.version, []).append(kind)
         core = versions.pop("", {})
-        self._add("/api", {
-            "kind": "APIVersions", "versions": list(core),
-            "serverAddressByClientCIDRs": [{"clientCIDR": "0.0.0.0/0", "serverAddress": address}],
-        })
-        self._add("/apis", {"kind": "APIGroupList", "apiVersion": "v1", "groups": [_group(g, v) for g, v in versions.items()]})
+        self._add(
+            "/api",
+            {
+                "kind": "APIVersions",
+                "versions": list(core),
+                "serverAddressByClientCIDRs": [{"clientCIDR": "0.0.0.0/0", "serverAddress": address}],
+            },
+        )
+        self._add(
+            "/apis", {"kind": "APIGroupList", "apiVersion": "v1", "groups": [_group(g, v) for g, v in versions.items()]}
+        )
         for version, members in core.items():
             self._add_resources(f"/api/{version}", version, members)
         for group, by_version in versions.items():
@@ -101,14 +121,30 @@ class Discovery:
         for form in ("v2", "v2beta1"):
             self._aggregated["/api", form] = _aggregated({"": core} if core else {}, form)
             self._aggregated["/apis", form] = _aggregated(versions, form)
-        self._add("/", {"paths": [*sorted(self._documents), "/healthz", "/livez", "/metrics", "/openapi/v2", "/openapi/v3", "/readyz", "/version"]})
+        self._add(
+            "/",
+            {
+                "paths": [
+                    *sorted(self._documents),
+                    "/healthz",
+                    "/livez",
+                    "/metrics",
+                    "/openapi/v2",
+                    "/openapi/v3",
+                    "/readyz",
+                    "/version",
+                ]
+            },
+        )
 
     def _add(self, path: str, document: dict[str, Any]) -> None:
         self._documents[path] = orjson.dumps(document)
 
     def _add_resources(self, path: str, group_version: str, kinds: Sequence[KindDefinition]) -> None:
         resources = [entry for kind in kinds for entry in _api_resources(kind)]
-        self._add(path, {"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": group_version, "resources": resources})
+        self._add(
+            path, {"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": group_version, "resources": resources}
+        )
 
     async def handle(self, request: ApiRequest) -> ApiResponse:
         """Serve a discovery path. Raises 404 for every other, 406."""
@@ -134,12 +170,21 @@ def _aggregated(groups: dict[str, dict[str, list[KindDefinition]]], form: str) -
         {
             "metadata": {"name": group, "creationTimestamp": None},
             "versions": [
-                {"version": version, "resources": [_aggregated_resource(kind) for kind in kinds], "freshness": "Current"}
+                {
+                    "version": version,
+                    "resources": [_aggregated_resource(kind) for kind in kinds],
+                    "freshness": "Current",
+                }
                 for version, kinds in versions.items()
             ],
         }
         for group, versions in groups.items()
     ]
-    return orjson.dumps({
-        "kind": "APIGroupDiscoveryList", "apiVersion": f"apidiscovery.k8s.io/{form}", "metadata": {}, "items": items,
-    })
+    return orjson.dumps(
+        {
+            "kind": "APIGroupDiscoveryList",
+            "apiVersion": f"apidiscovery.k8s.io/{form}",
+            "metadata": {},
+            "items": items,
+        }
+    )

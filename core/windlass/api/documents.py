@@ -56,7 +56,8 @@ class Documents:
         path = request.path.text.removeprefix("/openapi/v3").strip("/")
         if not path:
             index = {
-                name: {"serverRelativeURL": f"/openapi/v3/{name}?hash={_hash(self._document(name))}"} for name in self._groups
+                name: {"serverRelativeURL": f"/openapi/v3/{name}?hash={_hash(self._document(name))}"}
+                for name in self._groups
             }
             return ApiResponse(orjson.dumps({"paths": index}))
         if path not in self._groups:

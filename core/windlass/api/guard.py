@@ -54,8 +54,16 @@ class Guard:
         """Ask each authoriser in order until one has an opinion. Raises 403."""
         path = request.path
         attributes = Attributes(
-            request.user, request.verb, path.group, path.version, path.plural, path.subresource, path.namespace,
-            path.name, path.text, request.value("fieldSelector"),
+            request.user,
+            request.verb,
+            path.group,
+            path.version,
+            path.plural,
+            path.subresource,
+            path.namespace,
+            path.name,
+            path.text,
+            request.value("fieldSelector"),
         )
         reason = ""
         for authorizer in self._authorizers:

@@ -43,7 +43,9 @@ class Health:
         verdict = f"{root} check {'failed' if failed else 'passed'}"
         verbose = failed or bool(request.values("verbose"))
         text = "\n".join([*lines, verdict, ""]) if verbose else "ok"
-        return ApiResponse(text.encode(), 500 if failed else 200, "text/plain; charset=utf-8", [("x-content-type-options", "nosniff")])
+        return ApiResponse(
+            text.encode(), 500 if failed else 200, "text/plain; charset=utf-8", [("x-content-type-options", "nosniff")]
+        )
 
     async def _run(self, root: str, name: str, check: Check) -> bool:
         try:

@@ -16,7 +16,11 @@ class Lanes:
     """Counts requests in work. What does not fit is refused at once, to be tried again."""
 
     def __init__(self, config: ApiConfig, gauge: Gauge) -> None:
-        self._limits = {"read": config.max_read_requests, "write": config.max_write_requests, "watch": config.max_watches}
+        self._limits = {
+            "read": config.max_read_requests,
+            "write": config.max_write_requests,
+            "watch": config.max_watches,
+        }
         self._inside = dict.fromkeys((*self._limits, EXEMPT), 0)
         self._gauges = {lane: gauge.labels(lane) for lane in self._inside}
 

@@ -12,12 +12,17 @@ class Metrics:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         self._total = Counter(
-            "apiserver_request", "Requests by verb, resource and code.", ["verb", "group", "resource", "code"],
+            "apiserver_request",
+            "Requests by verb, resource and code.",
+            ["verb", "group", "resource", "code"],
             registry=self.registry,
         )
         self._duration = Histogram(
-            "apiserver_request_duration_seconds", "Time from request to answer, streams excepted.", ["verb"],
-            buckets=BUCKETS, registry=self.registry,
+            "apiserver_request_duration_seconds",
+            "Time from request to answer, streams excepted.",
+            ["verb"],
+            buckets=BUCKETS,
+            registry=self.registry,
         )
         self.inflight = Gauge(
             "apiserver_current_inflight_requests", "Requests in work.", ["request_kind"], registry=self.registry

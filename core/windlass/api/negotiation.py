@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from functools import lru_cache
 
+from windlass.apimachinery import protobuf
 from windlass.errors import NotAcceptableError, UnsupportedMediaTypeError
 
 READABLE = ("application/json", "application/yaml")
@@ -68,8 +69,8 @@ def media_type_of(content_type: str) -> str:
 
 
 def check_readable(media_type: str) -> None:
-    """Refuse bodies that are neither JSON nor YAML with 415."""
-    if media_type and media_type not in ("application/json", *YAML_TYPES):
+    """Refuse bodies that are neither JSON, YAML nor Kubernetes' protobuf with 415."""
+    if media_type and media_type not in ("application/json", protobuf.MEDIA_TYPE, *YAML_TYPES):
         raise UnsupportedMediaTypeError(
             f"the body of the request was in an unknown format - accepted media types include: {', '.join(READABLE)}"
         )

@@ -82,9 +82,13 @@ class Pipeline:
     def _unforeseen(self, request: ApiRequest, error: Exception) -> ApiResponse:
         refusal = as_api_error(error)
         if refusal.code == 500:
-            log.error("request_failed", audit_id=request.audit_id, verb=request.verb, path=request.path.text, exc_info=error)
+            log.error(
+                "request_failed", audit_id=request.audit_id, verb=request.verb, path=request.path.text, exc_info=error
+            )
         else:
-            log.warning("request_refused", audit_id=request.audit_id, verb=request.verb, code=refusal.code, error=str(error))
+            log.warning(
+                "request_refused", audit_id=request.audit_id, verb=request.verb, code=refusal.code, error=str(error)
+            )
         return error_response(refusal)
 
     def _count(self, request: ApiRequest, code: int, seconds: float) -> None:

@@ -7,8 +7,8 @@ from windlass.api.negotiation import negotiate
 from windlass.api.rendering import Renderer
 from windlass.api.request import ApiRequest
 from windlass.api.response import ApiResponse
-from windlass.apimachinery.scheme import Column, KindDefinition, Strategy
 from windlass.apimachinery.schema import AnyValue, ObjectSchema, Str
+from windlass.apimachinery.scheme import Column, KindDefinition, Strategy
 from windlass.clock import Clock
 from windlass.errors import MethodNotAllowedError
 from windlass.registry.refusals import not_found
@@ -38,7 +38,14 @@ class PluginStrategy(Strategy):
 
 
 PLUGIN_KIND = KindDefinition(
-    "windlass.dev", "v1", "Plugin", "plugins", "plugin", namespaced=False, schema=PluginSchema, strategy=PluginStrategy()
+    "windlass.dev",
+    "v1",
+    "Plugin",
+    "plugins",
+    "plugin",
+    namespaced=False,
+    schema=PluginSchema,
+    strategy=PluginStrategy(),
 )
 
 
@@ -52,7 +59,9 @@ class PluginHandler:
     async def handle(self, request: ApiRequest) -> ApiResponse:
         """Serve get and list. Raises 404, 405, 406."""
         if request.verb not in ("get", "list") or request.path.subresource:
-            raise MethodNotAllowedError("plugins are read-only: they are installed with pip and chosen in the configuration")
+            raise MethodNotAllowedError(
+                "plugins are read-only: they are installed with pip and chosen in the configuration"
+            )
         renderer = Renderer(PLUGIN_KIND, negotiate(request.header(b"accept")), self._clock)
         found = {plugin["metadata"]["name"]: dict(plugin) for plugin in self._plugins()}
         if request.path.name:

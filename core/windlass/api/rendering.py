@@ -40,9 +40,13 @@ def metadata_only(obj: Mapping[str, Any], version: str = "v1") -> dict[str, Any]
 class Renderer:
     """Renders objects, lists and watch events of one kind in one representation."""
 
-    def __init__(self, kind: KindDefinition, representation: Representation, clock: Clock, *, include: str = "") -> None:
+    def __init__(
+        self, kind: KindDefinition, representation: Representation, clock: Clock, *, include: str = ""
+    ) -> None:
         if include not in INCLUDE_OBJECT:
-            raise BadRequestError(f'includeObject: Unsupported value: "{include}": supported values: "None", "Metadata", "Object"')
+            raise BadRequestError(
+                f'includeObject: Unsupported value: "{include}": supported values: "None", "Metadata", "Object"'
+            )
         self.kind = kind
         self.representation = representation
         self._clock = clock
@@ -66,7 +70,9 @@ class Renderer:
     def view(self, obj: Mapping[str, Any], *, with_columns: bool = True) -> Mapping[str, Any]:
         """Return one object in the wanted form. `with_columns` False: a later event of a watched Table."""
         if self.representation.form == "Table":
-            return self._table([obj], {"resourceVersion": obj["metadata"].get("resourceVersion", "")}, with_columns=with_columns)
+            return self._table(
+                [obj], {"resourceVersion": obj["metadata"].get("resourceVersion", "")}, with_columns=with_columns
+            )
         if self.representation.form:
             return metadata_only(obj, self.representation.version)
         return obj
@@ -93,10 +99,14 @@ class Renderer:
         return self._answer({"kind": kind, "apiVersion": version, "metadata": metadata, "items": items}, 200)
 
     def _join(self, items: Iterable[bytes], metadata: dict[str, Any]) -> bytes:
-        head = orjson.dumps({"kind": f"{self.kind.kind}List", "apiVersion": self.kind.api_version, "metadata": metadata})
+        head = orjson.dumps(
+            {"kind": f"{self.kind.kind}List", "apiVersion": self.kind.api_version, "metadata": metadata}
+        )
         return b'%b,"items":[%b]}' % (head[:-1], b",".join(items))
 
-    def _table(self, objects: Sequence[Mapping[str, Any]], metadata: dict[str, Any], *, with_columns: bool) -> dict[str, Any]:
+    def _table(
+        self, objects: Sequence[Mapping[str, Any]], metadata: dict[str, Any], *, with_columns: bool
+    ) -> dict[str, Any]:
         rendered = table.render(self.kind, [dict(obj) for obj in objects], self._clock.now())
         rendered = {**rendered, "apiVersion": f"meta.k8s.io/{self.representation.version}", "metadata": metadata}
         if not with_columns:

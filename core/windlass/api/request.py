@@ -52,7 +52,9 @@ def _segment(raw: bytes) -> str:
     except UnicodeDecodeError:
         raise BadRequestError("the path is not UTF-8") from None
     if text in (".", "..") or "/" in text or "%" in text or UNPRINTABLE.search(text):
-        raise BadRequestError(f"invalid path segment {text!r}: it may not be '.' or '..', nor contain '/', '%' or control characters")
+        raise BadRequestError(
+            f"invalid path segment {text!r}: it may not be '.' or '..', nor contain '/', '%' or control characters"
+        )
     return text
 
 

@@ -21,9 +21,17 @@ from windlass.registry.patching import JSON_PATCH, check_patch_type
 from windlass.registry.pods import delete_options
 
 NOT_ALLOWED = "the server does not allow this method on the requested resource"
-RETURNED_WHEN_DELETED = frozenset({
-    "pods", "services", "persistentvolumes", "persistentvolumeclaims", "podtemplates", "resourcequotas", "serviceaccounts",
-})
+RETURNED_WHEN_DELETED = frozenset(
+    {
+        "pods",
+        "services",
+        "persistentvolumes",
+        "persistentvolumeclaims",
+        "podtemplates",
+        "resourcequotas",
+        "serviceaccounts",
+    }
+)
 FIELD_VALIDATION = ("Strict", "Warn", "Ignore")
 Handle = Callable[[ApiRequest, Registry], Awaitable[ApiResponse | Stream]]
 
@@ -32,23 +40,38 @@ class ResourceHandler:
     """Serves `/api/...` and `/apis/...` below the discovery documents."""
 
     def __init__(
-        self, registries: Mapping[tuple[str, str, str], Registry], watches: WatchHandler, logs: LogHandler,
-        config: ApiConfig, clock: Clock,
+        self,
+        registries: Mapping[tuple[str, str, str], Registry],
+        watches: WatchHandler,
+        logs: LogHandler,
+        config: ApiConfig,
+        clock: Clock,
     ) -> None:
         self._registries = registries
         self._watches = watches
         self._config = config
         self._clock = clock
         self._main: dict[str, Handle] = {
-            "get": self._get, "list": self._list, "watch": watches.handle, "create": self._create,
-            "update": self._update, "patch": self._patch, "delete": self._delete,
+            "get": self._get,
+            "list": self._list,
+            "watch": watches.handle,
+            "create": self._create,
+            "update": self._update,
+            "patch": self._patch,
+            "delete": self._delete,
             "deletecollection": self._delete_collection,
         }
         self._sub: dict[tuple[str, str], Handle] = {
-            ("status", "get"): self._get, ("status", "update"): self._update, ("status", "patch"): self._patch,
-            ("scale", "get"): self._get_scale, ("scale", "update"): self._update_scale,
-            ("scale", "patch"): self._patch_scale, ("binding", "create"): self._bind,
-            ("eviction", "create"): self._evict, ("finalize", "update"): self._finalize, ("log", "get"): logs.handle,
+            ("status", "get"): self._get,
+            ("status", "update"): self._update,
+            ("status", "patch"): self._patch,
+            ("scale", "get"): self._get_scale,
+            ("scale", "update"): self._update_scale,
+            ("scale", "patch"): self._patch_scale,
+            ("binding", "create"): self._bind,
+            ("eviction", "create"): self._evict,
+            ("finalize", "update"): self._finalize,
+            ("log", "get"): logs.handle,
         }
 
     async def handle(self, request: ApiRequest) -> ApiResponse | Stream:
@@ -97,17 +120,29 @@ class ResourceHandler:
         return self._written(renderer, context, await registry.create(context, request.path.namespace, body))
 
     async def _update(self, request: ApiRequest, registry: Registry) -> ApiResponse:
-        renderer, context, target = self._renderer(request, registry.kind), context_of(request), _target(request, registry)
+        renderer, context, target = (
+            self._renderer(request, registry.kind),
+            context_of(request),
+            _target(request, registry),
+        )
         body = await read_body(request, self._config.max_body_bytes)
         return self._written(renderer, context, await registry.update(context, target, body))
 
     async def _patch(self, request: ApiRequest, registry: Registry) -> ApiResponse:
-        renderer, context, target = self._renderer(request, registry.kind), context_of(request), _target(request, registry)
+        renderer, context, target = (
+            self._renderer(request, registry.kind),
+            context_of(request),
+            _target(request, registry),
+        )
         patch = await self._read_patch(request)
         return self._written(renderer, context, await registry.patch(context, target, patch))
 
     async def _delete(self, request: ApiRequest, registry: Registry) -> ApiResponse:
-        renderer, context, target = self._renderer(request, registry.kind), context_of(request), _target(request, registry)
+        renderer, context, target = (
+            self._renderer(request, registry.kind),
+            context_of(request),
+            _target(request, registry),
+        )
         options = await self._delete_options(request, context)
         written = await registry.delete(context, target, options)
         if written.gone and request.path.plural not in RETURNED_WHEN_DELETED:
@@ -150,7 +185,11 @@ class ResourceHandler:
         return json_response(_success(201), 201)
 
     async def _finalize(self, request: ApiRequest, registry: Registry) -> ApiResponse:
-        renderer, context, target = self._renderer(request, registry.kind), context_of(request), _target(request, registry)
+        renderer, context, target = (
+            self._renderer(request, registry.kind),
+            context_of(request),
+            _target(request, registry),
+        )
         body = await read_body(request, self._config.max_body_bytes)
         return self._written(renderer, context, await registry.finalize(context, target, body))
 
@@ -160,7 +199,7 @@ class ResourceHandler:
         raw = await read_bytes(request, self._config.max_body_bytes)
         if not raw.strip():
             raise BadRequestError("the request body is empty")
-        body = parse(raw, yaml=False)
+        body = parse(raw)
         if media_type == JSON_PATCH and not isinstance(body.value, list):
             raise BadRequestError("a JSON Patch must be an array of operations")
         return Patch(media_type, body)
@@ -174,7 +213,8 @@ class ResourceHandler:
         return DeleteOptions(
             options.grace_period_seconds if grace is None else grace,
             options.propagation_policy or request.value("propagationPolicy") or _orphans(request),
-            options.uid, options.resource_version,
+            options.uid,
+            options.resource_version,
         )
 
     def _written(self, renderer: Renderer, context: RequestContext, written: Written) -> ApiResponse:
@@ -218,8 +258,12 @@ def context_of(request: ApiRequest) -> RequestContext:
 def list_options(request: ApiRequest) -> ListOptions:
     """Return the options of a list. Raises 400."""
     return ListOptions(
-        request.value("labelSelector"), request.value("fieldSelector"), request.integer("limit") or 0,
-        request.value("continue"), request.value("resourceVersion"), request.value("resourceVersionMatch"),
+        request.value("labelSelector"),
+        request.value("fieldSelector"),
+        request.integer("limit") or 0,
+        request.value("continue"),
+        request.value("resourceVersion"),
+        request.value("resourceVersionMatch"),
     )
 
 
@@ -232,6 +276,9 @@ def _deleted(kind: KindDefinition, written: Written) -> dict[str, Any]:
     details = ErrorDetails(group=kind.group, kind=kind.plural, name=metadata["name"], uid=metadata["uid"])
     shown = {"name": details.name, "group": details.group, "kind": details.kind, "uid": details.uid}
     return {
-        "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success",
+        "kind": "Status",
+        "apiVersion": "v1",
+        "metadata": {},
+        "status": "Success",
         "details": {key: value for key, value in shown.items() if value},
     }

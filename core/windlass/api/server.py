@@ -103,7 +103,8 @@ def build_server(options: ServerOptions) -> Any:
     scheme = Scheme(owned.value for owned in plugins.registrations("register_kinds"))
     scheme_name, _, _ = options.store.partition("://")
     store: Store = plugins.driver(
-        "register_stores", scheme_name,
+        "register_stores",
+        scheme_name,
         {"url": options.store, "data_dir": str(options.data_dir), "workers": options.workers},
     )
     cache = WatchCache(store, scheme, clock)

@@ -158,7 +158,13 @@ class _Lines:
         obj = {"kind": self._kind.kind, "apiVersion": self._kind.api_version, "metadata": metadata}
         form = self._renderer.representation.form
         if form == "Table":
-            table = {"kind": "Table", "apiVersion": "meta.k8s.io/v1", "metadata": metadata, "columnDefinitions": None, "rows": []}
+            table = {
+                "kind": "Table",
+                "apiVersion": "meta.k8s.io/v1",
+                "metadata": metadata,
+                "columnDefinitions": None,
+                "rows": [],
+            }
             return _line("BOOKMARK", table)
         return _line("BOOKMARK", self._renderer.view(obj))
 
@@ -180,7 +186,11 @@ class Watch:
     """One running watch."""
 
     def __init__(
-        self, handler: WatchHandler, watcher: Watcher, lines: _Lines, options: WatchOptions,
+        self,
+        handler: WatchHandler,
+        watcher: Watcher,
+        lines: _Lines,
+        options: WatchOptions,
         start: tuple[Iterable[CachedObject], int, Callable[[], int]],
     ) -> None:
         self._handler = handler

@@ -10,49 +10,67 @@ from windlass.apimachinery.scheme import KindDefinition
 
 
 class CachedObject:
-    """An object as bytes, with the few fields that selectors ask for. Never mutated."""
+    """An object as bytes, with the few fields that selectors ask for. Never mutated.
 
-    __slots__ = ("create_revision", "encoded", "fields", "labels", "name", "namespace", "revision")
+    `selectable`: the kind's selectable fields beside metadata.name and metadata.namespace; objects share equal ones.
+    `position`: place in the order of lists, `namespace/name`.
+    """
 
-    def __init__(self, obj: dict[str, Any], fields: Mapping[str, str], revision: int, create_revision: int) -> None:
+    __slots__ = (
+        "create_revision", "encoded", "labels", "name", "namespace", "position", "revision", "selectable",
+    )
+
+    def __init__(
+        self, obj: dict[str, Any], selectable: Mapping[str, str], revision: int, create_revision: int
+    ) -> None:
         metadata = obj["metadata"]
         metadata["resourceVersion"] = str(revision)
         self.namespace: str = sys.intern(metadata.get("namespace", ""))
         self.name: str = metadata["name"]
         self.revision = revision
         self.create_revision = create_revision
-        self.encoded: bytes = orjson.dumps(obj)
+        # orjson's result keeps the buffer it was written in, 8 KiB for a small object: keep a copy of the right size.
+        self.encoded: bytes = bytes(memoryview(orjson.dumps(obj)))
         self.labels: Mapping[str, str] = _interned(metadata.get("labels") or {})
-        self.fields: Mapping[str, str] = fields
+        self.selectable = selectable
+        self.position = f"{self.namespace}/{self.name}"
+
+    @property
+    def fields(self) -> Mapping[str, str]:
+        """All fields that a field selector may name, made afresh."""
+        return {**self.selectable, "metadata.name": self.name, "metadata.namespace": self.namespace}
 
     @property
     def obj(self) -> dict[str, Any]:
         """The object, parsed afresh: the caller's own copy."""
         return orjson.loads(self.encoded)  # type: ignore[no-any-return]
 
-    @property
-    def position(self) -> str:
-        """Place in the order of lists: `namespace/name`."""
-        return f"{self.namespace}/{self.name}"
-
     def at(self, revision: int) -> "CachedObject":
         """Return the same object with another resourceVersion, as the event of its going carries it."""
-        return CachedObject(self.obj, self.fields, revision, self.create_revision)
+        return CachedObject(self.obj, self.selectable, revision, self.create_revision)
 
 
 def _interned(pairs: Mapping[str, str]) -> dict[str, str]:
     return {sys.intern(key): sys.intern(value) for key, value in pairs.items()}
 
 
-def selectable(kinds: Sequence[KindDefinition], obj: dict[str, Any]) -> dict[str, str]:
-    """Return the fields that field selectors may name, over all kinds that share the stored object."""
+_shared: dict[tuple[tuple[str, str], ...], Mapping[str, str]] = {}
+_SHARED_MAXIMUM = 50_000
+
+
+def selectable(kinds: Sequence[KindDefinition], obj: dict[str, Any]) -> Mapping[str, str]:
+    """Return the kind's own selectable fields, over all kinds that share the stored object; equal ones are one dict."""
     fields: dict[str, str] = {}
     for kind in kinds:
         shown = kind.from_storage(obj) if kind.from_storage is not None else obj
         fields.update(kind.strategy.selectable_fields(shown))
-    fields["metadata.name"] = obj["metadata"]["name"]
-    fields["metadata.namespace"] = obj["metadata"].get("namespace", "")
-    return _interned(fields)
+    key = tuple(fields.items())
+    shared = _shared.get(key)
+    if shared is None:
+        if len(_shared) >= _SHARED_MAXIMUM:
+            _shared.clear()
+        shared = _shared[key] = _interned(fields)
+    return shared
 
 
 class CacheEvent(NamedTuple):

@@ -1,9 +1,9 @@
 """The cached objects of one stored kind: indexes for selectors, recent history, and who watches."""
 
 import bisect
-import sys
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Sequence
+from collections.abc import Set as AbstractSet
 
 from windlass.apimachinery.selectors import FieldSelector, LabelSelector
 from windlass.errors import CompactedError
@@ -17,25 +17,38 @@ _SPARSE = 4
 
 
 class _Index:
-    """Which objects have a (key, value) pair."""
+    """Which objects have a (key, value) pair. A value that only one object has costs no set: most are such."""
 
     def __init__(self) -> None:
-        self._positions: dict[tuple[str, str], set[str]] = {}
+        self._positions: dict[str, dict[str, str | set[str]]] = {}
 
     def add(self, pairs: Iterable[tuple[str, str]], position: str) -> None:
-        for pair in pairs:
-            self._positions.setdefault(pair, set()).add(position)
+        for key, value in pairs:
+            values = self._positions.setdefault(key, {})
+            known = values.get(value)
+            if known is None:
+                values[value] = position
+            elif isinstance(known, set):
+                known.add(position)
+            elif known != position:
+                values[value] = {known, position}
 
     def remove(self, pairs: Iterable[tuple[str, str]], position: str) -> None:
-        for pair in pairs:
-            positions = self._positions.get(pair)
-            if positions is not None:
-                positions.discard(position)
-                if not positions:
-                    del self._positions[pair]
+        for key, value in pairs:
+            values = self._positions.get(key, {})
+            known = values.get(value)
+            if isinstance(known, set):
+                known.discard(position)
+            if not known or known == position:
+                values.pop(value, None)
 
-    def find(self, key: str, values: Iterable[str]) -> set[str]:
-        found = [self._positions.get((key, value), set()) for value in values]
+    def find(self, key: str, values: Iterable[str]) -> AbstractSet[str]:
+        index = self._positions.get(key, {})
+        found: list[AbstractSet[str]] = []
+        for value in values:
+            known = index.get(value)
+            if known is not None:
+                found.append(known if isinstance(known, set) else {known})
         return found[0] if len(found) == 1 else set().union(*found)
 
 
@@ -45,6 +58,7 @@ class KindCache:
     def __init__(self) -> None:
         self._objects: dict[str, CachedObject] = {}
         self._order: list[str] = []
+        self._namespaces: Counter[str] = Counter()
         self._labels = _Index()
         self._fields = _Index()
         self._history: deque[CacheChange] = deque()
@@ -71,14 +85,17 @@ class KindCache:
         """Return (objects in order, whether more follow, how many follow). '' is every namespace."""
         if labels is not None and labels.nothing:
             return [], False, 0
-        positions = self._candidates(namespace, labels, fields, after)
-        chosen = [
-            cached
-            for cached in map(self._objects.__getitem__, positions)
-            if (not namespace or cached.namespace == namespace)
-            and (labels is None or labels.matches(cached.labels))
-            and (fields is None or fields.matches(cached.fields))
-        ]
+        candidates = map(self._objects.__getitem__, self._candidates(namespace, labels, fields, after))
+        if (labels is None or labels.empty) and (fields is None or not fields.requirements):
+            chosen = list(candidates)
+        else:
+            chosen = [
+                cached
+                for cached in candidates
+                if (not namespace or cached.namespace == namespace)
+                and (labels is None or labels.matches(cached.labels))
+                and (fields is None or fields.matches(cached.fields))
+            ]
         if limit and len(chosen) > limit:
             return chosen[:limit], True, len(chosen) - limit
         return chosen, False, 0
@@ -101,15 +118,20 @@ class KindCache:
             first = max(first, bisect.bisect_right(self._order, after))
         return first, max(first, last)
 
-    def _narrowest(self, labels: LabelSelector | None, fields: FieldSelector | None) -> set[str] | None:
-        found: list[set[str]] = []
+    def _narrowest(self, labels: LabelSelector | None, fields: FieldSelector | None) -> AbstractSet[str] | None:
+        found: list[AbstractSet[str]] = []
         if labels is not None:
             found += [self._labels.find(r.key, r.values) for r in labels.requirements if r.operator == "in"]
         if fields is not None:
             found += [
-                self._fields.find(name, (value,)) for name, operator, value in fields.requirements if operator == "="
+                self._named(value) if name == "metadata.name" else self._fields.find(name, (value,))
+                for name, operator, value in fields.requirements
+                if operator == "=" and name != "metadata.namespace" and value
             ]
         return min(found, key=len) if found else None
+
+    def _named(self, name: str) -> AbstractSet[str]:
+        return {position for namespace in self._namespaces if (position := f"{namespace}/{name}") in self._objects}
 
     def watch(
         self, since: int, namespace: str = "", labels: LabelSelector | None = None, fields: FieldSelector | None = None
@@ -147,13 +169,15 @@ class KindCache:
                 self._order.append(position)
             else:
                 bisect.insort(self._order, position)
+            self._namespaces[new.namespace] += 1
         else:
+            position = old.position
             self._labels.remove(old.labels.items(), position)
-            self._fields.remove(old.fields.items(), position)
-            position = sys.intern(position)
+            self._fields.remove(old.selectable.items(), position)
+        new.position = position
         self._objects[position] = new
         self._labels.add(new.labels.items(), position)
-        self._fields.add(new.fields.items(), position)
+        self._fields.add(new.selectable.items(), position)
 
     def reset(self, history_start: int) -> None:
         """Forget everything before a new listing; watchers end with CompactedError."""
@@ -170,7 +194,10 @@ class KindCache:
         old = self._objects.pop(position)
         del self._order[bisect.bisect_left(self._order, position)]
         self._labels.remove(old.labels.items(), position)
-        self._fields.remove(old.fields.items(), position)
+        self._fields.remove(old.selectable.items(), position)
+        self._namespaces[old.namespace] -= 1
+        if not self._namespaces[old.namespace]:
+            del self._namespaces[old.namespace]
 
     def _concerned(self, change: CacheChange) -> list[Watcher]:
         concerned = list(self._watchers)

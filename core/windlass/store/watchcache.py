@@ -145,28 +145,42 @@ class WatchCache:
         return start
 
     def _put(self, stored: Stored) -> None:
-        prefix, position = split_key(stored.key)
+        place = self._place(stored.key)
+        if place is None:
+            return
+        prefix, position = place
         cached = self._decode(prefix, stored.key, stored.value, stored.revision, stored.create_revision)
         if cached is not None:
             self._cache(prefix).put(position, cached)
 
     def _apply(self, item: Change | Progress) -> None:
-        if isinstance(item, Change):
-            prefix, position = split_key(item.key)
+        place = self._place(item.key) if isinstance(item, Change) else None
+        if isinstance(item, Change) and place is not None:
+            prefix, position = place
             new = None
             if item.type is ChangeType.PUT:
                 new = self._decode(prefix, item.key, item.value, item.revision, item.create_revision)
-            if new is not None or item.type is ChangeType.DELETE:
-                self._cache(prefix).apply(position, new, item.revision)
+            # A bad value takes the place of what was there: that one is no longer true.
+            self._cache(prefix).apply(position, new, item.revision)
         self._advance(item.revision)
+
+    def _place(self, key: str) -> tuple[str, str] | None:
+        try:
+            return split_key(key)
+        except ValueError:
+            self._note_bad(key, "its key is not group/plural/namespace/name")
+            return None
+
+    def _note_bad(self, key: str, error: str) -> None:
+        self.bad_values[key] += 1
+        log.warning("bad_value_in_store", key=key, error=error)
 
     def _decode(self, prefix: str, key: str, value: bytes, revision: int, create_revision: int) -> CachedObject | None:
         try:
             obj = orjson.loads(value)
             return CachedObject(obj, selectable(self._kinds_of(prefix), obj), revision, create_revision)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            self.bad_values[key] += 1
-            log.warning("bad_value_in_store", key=key, revision=revision, error=str(error))
+            self._note_bad(key, str(error))
             return None
 
     def _advance(self, revision: int) -> None:
@@ -181,6 +195,9 @@ class WatchCache:
 
 
 def split_key(key: str) -> tuple[str, str]:
-    """Split a store key into its kind's prefix and the position in it: `core/pods/`, `default/web-1`."""
+    """Split a store key into its kind's prefix and the position in it: `core/pods/`, `default/web-1`.
+
+    Raises ValueError for a key of another shape.
+    """
     group, plural, namespace, name = key.split("/", 3)
     return f"{group}/{plural}/", f"{'' if namespace == '_' else namespace}/{name}"

@@ -31,8 +31,14 @@ AGE = Column("Age", age, description="Time since the object was created.")
 
 
 def columns_of(kind: KindDefinition) -> Sequence[Column]:
-    """Return NAME, then the kind's own columns (which hold their AGE), or NAME and AGE."""
-    return (NAME, *kind.strategy.columns) if kind.strategy.columns else (NAME, AGE)
+    """Return NAME, then the kind's own columns (which hold their AGE), or NAME and AGE.
+
+    A kind that has its name elsewhere among its columns (format `name`, as Events do) gets no other.
+    """
+    own = kind.strategy.columns
+    if any(column.format == "name" for column in own):
+        return own
+    return (NAME, *own) if own else (NAME, AGE)
 
 
 def column_definitions(kind: KindDefinition) -> list[dict[str, Any]]:

@@ -1,6 +1,6 @@
 """Leases: who holds what, and since when."""
 
-from windlass.apimachinery.field_errors import invalid
+from windlass.apimachinery.field_errors import forbidden, invalid
 from windlass.apimachinery.schema import Int, MicroTime, Nested, ObjectSchema, Str
 from windlass.apimachinery.scheme import Column, KindDefinition, Obj, Strategy
 from windlass.apimachinery.table import AGE
@@ -37,9 +37,10 @@ class LeaseStrategy(Strategy):
 
     allow_create_on_update = True
     columns = (
-        Column("Holder", lambda obj, _now: (obj.get("spec") or {}).get("holderIdentity", ""), description="Who holds it."),
+        Column("Holder", lambda obj, _now: (obj.get("spec") or {}).get("holderIdentity") or "",
+               description="Who holds it."),
         AGE,
-    )
+    )  # fmt: skip
 
     def prepare_for_update(self, new: Obj, old: Obj) -> None:
         """Leases have no status."""
@@ -53,6 +54,8 @@ class LeaseStrategy(Strategy):
             found.append(invalid("spec.leaseDurationSeconds", duration, "must be greater than 0"))
         if transitions is not None and transitions < 0:
             found.append(invalid("spec.leaseTransitions", transitions, "must be greater than or equal to 0"))
+        if spec.get("preferredHolder") and not spec.get("strategy"):
+            found.append(forbidden("spec.preferredHolder", "may only be specified if `strategy` is defined"))
         return found
 
 

@@ -1,13 +1,15 @@
 """EndpointSlices: the addresses behind a Service, in bounded pieces."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
-from windlass.apimachinery.checks import dns_label, port
-from windlass.apimachinery.field_errors import duplicate, immutable, invalid, required, too_many
-from windlass.apimachinery.names import is_ip_address
+from windlass.apimachinery.checks import dns_label, dns_subdomain, port
+from windlass.apimachinery.field_errors import duplicate, immutable, invalid, invalid_each, required, too_many
+from windlass.apimachinery.names import is_dns1123_subdomain, is_ip_address
 from windlass.apimachinery.schema import Bool, Int, ListOf, MapOf, Nested, ObjectSchema, Str
 from windlass.apimachinery.scheme import Column, KindDefinition, Obj, Strategy
 from windlass.apimachinery.table import AGE
+from windlass.apis.core.v1.endpoints import endpoint_ip
 from windlass.apis.core.v1.references import ObjectReference
 from windlass.apis.meta.v1 import ApiObject
 from windlass.errors import FieldError
@@ -55,7 +57,7 @@ class Endpoint(ObjectSchema):
     deprecated_topology = MapOf("Where it is, in an older form.", Str("One value."))
     hints = Nested("Who should use it.", EndpointHints)
     hostname = Str("Host name of the endpoint.", checks=(dns_label,))
-    node_name = Str("Node that holds the endpoint.")
+    node_name = Str("Node that holds the endpoint.", checks=(dns_subdomain,))
     target_ref = Nested("Object behind the endpoint, usually a pod.", ObjectReference)
     zone = Str("Zone that it is in.")
 
@@ -67,7 +69,7 @@ class EndpointPort(ObjectSchema):
     openapi_map_type = "atomic"
 
     app_protocol = Str("Protocol above the transport, as a hint.")
-    name = Str("Name of the port.", default="")
+    name = Str("Name of the port.", default="", checks=(dns_label,))
     port = Int("Number of the port.", checks=(port,))
     protocol = Str("Transport protocol.", default="TCP", enum=("TCP", "UDP", "SCTP"))
 
@@ -110,7 +112,9 @@ class EndpointSliceStrategy(Strategy):
         """Slices have no status."""
 
     def prepare_for_update(self, new: Obj, old: Obj) -> None:
-        """Slices have no status."""
+        """Count a change of anything but metadata as a new generation: slices have no spec, and no status."""
+        if any(new.get(name) != old.get(name) for name in ("addressType", "endpoints", "ports")):
+            new["metadata"]["generation"] = int(old["metadata"].get("generation") or 0) + 1
 
     def validate(self, obj: Obj) -> list[FieldError]:
         """Bound the slice, and hold addresses to their family and port names to being different."""
@@ -140,14 +144,17 @@ def _validate_addresses(endpoint: Obj, family: str, path: str) -> list[FieldErro
         return [required(path, "must contain at least 1 address")]
     if len(addresses) > MAX_ADDRESSES:
         return [too_many(path, len(addresses), MAX_ADDRESSES)]
-    if family == "FQDN":
-        return []
-    colon = family == "IPv6"
     return [
-        invalid(f"{path}[{index}]", address, f"must be a valid {family} address")
-        for index, address in enumerate(addresses)
-        if is_ip_address(address) or (":" in address) != colon
+        error for n, address in enumerate(addresses) for error in _validate_address(address, family, f"{path}[{n}]")
     ]
+
+
+def _validate_address(address: str, family: str, path: str) -> Sequence[FieldError]:
+    if family == "FQDN":
+        return invalid_each(path, address, is_dns1123_subdomain(address.rstrip(".")))
+    if is_ip_address(address) or (":" in address) != (family == "IPv6"):
+        return [invalid(path, address, f"must be a valid {family} address")]
+    return endpoint_ip(address, path)
 
 
 KINDS = (

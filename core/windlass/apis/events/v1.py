@@ -1,9 +1,14 @@
 """events.k8s.io/v1: the same stored events as the core group's, under newer field names."""
 
-from windlass.apimachinery.field_errors import required
 from windlass.apimachinery.schema import Int, MicroTime, Nested, ObjectSchema, Str, Time
 from windlass.apimachinery.scheme import Column, KindDefinition, Obj, Strategy
 from windlass.apis.core.v1.event import EventSource, EventStrategy
+from windlass.apis.core.v1.event_validation import (
+    validate_event,
+    validate_event_update,
+    validate_new_event,
+    validate_series,
+)
 from windlass.apis.core.v1.references import ObjectReference
 from windlass.apis.meta.v1 import ApiObject
 from windlass.errors import FieldError
@@ -41,6 +46,8 @@ class Event(ApiObject):
     deprecated_last_timestamp = Time("When it last happened; the core group's field.")
     deprecated_source = Nested("Who saw it; the core group's field.", EventSource)
     event_time = MicroTime("When it first happened.")
+    # Old events of the core group have none; Kubernetes publishes it as required and shows null for them.
+    event_time.published_required = True
     note = Str("What happened, for people.")
     reason = Str("Why, in one word, for machines.")
     regarding = Nested("The object that it is about.", ObjectReference)
@@ -75,20 +82,31 @@ def _as_core(column: Column) -> Column:
     )
 
 
+def _renamed(error: FieldError) -> FieldError:
+    head, dot, rest = error.field.partition(".")
+    return FieldError(f"{_BACK.get(head, head)}{dot}{rest}", error.message, error.reason)
+
+
 class EventsStrategy(Strategy):
     """Behaviour of events, in the newer form: stricter about what a new one must say."""
 
+    allow_create_on_update = True
     columns = tuple(_as_core(column) for column in EventStrategy.columns)
 
     def prepare_for_update(self, new: Obj, old: Obj) -> None:
         """Events have no status."""
 
     def validate(self, obj: Obj) -> list[FieldError]:
-        """Demand who reports what, and when."""
-        if obj.get("deprecatedFirstTimestamp") and not obj.get("eventTime"):
-            return []
-        fields = ("eventTime", "reportingController", "reportingInstance", "action", "reason", "type")
-        return [required(name) for name in fields if not obj.get(name)]
+        """Demand who reports what, and when; what an existing event of the old form lacks is forgiven."""
+        stored = to_storage(obj)
+        # Only an object that is being created has no version yet.
+        is_new = not obj["metadata"].get("resourceVersion")
+        found = [*validate_event(stored), *(validate_new_event(stored) if is_new else []), *validate_series(stored)]
+        return [_renamed(error) for error in found]
+
+    def validate_update(self, new: Obj, old: Obj) -> list[FieldError]:
+        """Let only the series change."""
+        return [_renamed(error) for error in validate_event_update(to_storage(new), to_storage(old))]
 
     def selectable_fields(self, obj: Obj) -> dict[str, str]:
         """Select by the object, the reason, the type and the controller."""

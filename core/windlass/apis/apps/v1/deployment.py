@@ -102,8 +102,8 @@ class DeploymentBehaviour(Strategy):
     scale = ScalePaths()
     columns = (
         Column("Ready", _ready, description="Ready pods of those wanted."),
-        Column("Up-to-date", status_count("updatedReplicas"), type="integer", description="Pods of the newest template."),
-        Column("Available", status_count("availableReplicas"), type="integer", description="Pods ready long enough."),
+        Column("Up-to-date", status_count("updatedReplicas"), description="Pods of the newest template."),
+        Column("Available", status_count("availableReplicas"), description="Pods ready long enough."),
         AGE,
         *TEMPLATE_COLUMNS,
     )
@@ -124,7 +124,7 @@ class DeploymentBehaviour(Strategy):
         deadline, minimum = spec.get("progressDeadlineSeconds"), spec.get("minReadySeconds") or 0
         if deadline is not None and deadline <= minimum:
             found.append(invalid("spec.progressDeadlineSeconds", deadline, "must be greater than minReadySeconds"))
-        return found + validate_workload(obj)
+        return validate_workload(obj) + found
 
     def validate_update(self, new: Obj, old: Obj) -> list[FieldError]:
         """Keep the selector."""

@@ -4,13 +4,14 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from windlass.apimachinery.field_errors import immutable, invalid, not_supported, required
+from windlass.apimachinery.field_errors import forbidden, immutable, invalid, not_supported, required
 from windlass.apimachinery.schema import ObjectSchema
 from windlass.apimachinery.scheme import Column, Obj
 from windlass.apimachinery.selectors import format_label_selector, from_label_selector
 from windlass.apis.core.v1.pod_template import template_containers, template_images
 from windlass.apis.core.v1.pod_validation import default_pod_spec, pod_spec_warnings, validate_pod_template
 from windlass.apis.meta.v1 import ApiObject
+from windlass.apis.meta.validation import validate_label_selector
 from windlass.errors import FieldError
 
 PREFIX = "io.k8s.api.apps.v1"
@@ -40,20 +41,25 @@ def validate_workload(obj: Obj) -> list[FieldError]:
     """Check selector and template, and that they fit: what a controller makes must be what it selects."""
     spec = obj.get("spec") or {}
     selector, template = spec.get("selector"), spec.get("template") or {}
-    found = []
-    if not selector or not (selector.get("matchLabels") or selector.get("matchExpressions")):
-        empty = "empty selector is invalid for deployment" if selector is not None else ""
-        found.append(invalid("spec.selector", selector, empty) if empty else required("spec.selector"))
-    elif not from_label_selector(selector).matches((template.get("metadata") or {}).get("labels") or {}):
-        labels = (template.get("metadata") or {}).get("labels") or {}
-        found.append(invalid("spec.template.metadata.labels", labels, "`selector` does not match template `labels`"))
+    found = _validate_selector(selector, (template.get("metadata") or {}).get("labels") or {})
     pod_spec = template.get("spec") or {}
     if pod_spec.get("restartPolicy", "Always") != "Always":
         found.append(not_supported("spec.template.spec.restartPolicy", pod_spec["restartPolicy"], ("Always",)))
     if pod_spec.get("activeDeadlineSeconds") is not None:
-        found.append(FieldError("spec.template.spec.activeDeadlineSeconds",
-                                "Forbidden: activeDeadlineSeconds in ReplicaSet is not Supported", "FieldValueForbidden"))  # fmt: skip
+        path = "spec.template.spec.activeDeadlineSeconds"
+        found.append(forbidden(path, "activeDeadlineSeconds in ReplicaSet is not Supported"))
     return found + validate_pod_template(template, "spec.template")
+
+
+def _validate_selector(selector: Obj | None, labels: Mapping[str, str]) -> list[FieldError]:
+    if selector is None:
+        return [required("spec.selector")]
+    found = validate_label_selector(selector, "spec.selector")
+    if not selector.get("matchLabels") and not selector.get("matchExpressions"):
+        return [invalid("spec.selector", selector, "empty selector is invalid for deployment")]
+    if not found and not from_label_selector(selector).matches(labels):
+        return [invalid("spec.template.metadata.labels", labels, "`selector` does not match template `labels`")]
+    return found
 
 
 def validate_selector_update(new: Obj, old: Obj) -> list[FieldError]:

@@ -26,9 +26,14 @@ class ConfigMap(CoreObject):
     immutable = Bool("When true, the data may never change again; the object can only be deleted.")
 
 
-def total_bytes(*maps: Mapping[str, str]) -> int:
-    """Return the size of keys and values together."""
-    return sum(len(key.encode()) + len(value.encode()) for values in maps for key, value in values.items())
+def text_bytes(values: Mapping[str, str]) -> int:
+    """Return the size of text values, in UTF-8."""
+    return sum(len(value.encode("utf-8", "surrogatepass")) for value in values.values())
+
+
+def decoded_bytes(values: Mapping[str, str]) -> int:
+    """Return the size of base64 values once decoded, without decoding them."""
+    return sum(len(value) * 3 // 4 - value[-2:].count("=") for value in values.values() if value)
 
 
 def validate_frozen(new: Mapping[str, Any], old: Mapping[str, Any], fields: tuple[str, ...]) -> list[FieldError]:
@@ -58,10 +63,10 @@ class ConfigMapStrategy(Strategy):
     def validate(self, obj: Obj) -> list[FieldError]:
         """Keep text and binary keys apart, and the whole within 1 MiB."""
         data, binary = obj.get("data") or {}, obj.get("binaryData") or {}
-        found = [
-            invalid(f"data[{key}]", key, "duplicate of key present in binaryData") for key in sorted(data.keys() & binary)
-        ]
-        return found + ([too_long("", MAX_BYTES)] if total_bytes(data, binary) > MAX_BYTES else [])
+        both = sorted(data.keys() & binary.keys())
+        found = [invalid(f"data[{key}]", key, "duplicate of key present in binaryData") for key in both]
+        found += [invalid(f"binaryData[{key}]", key, "duplicate of key present in data") for key in both]
+        return found + ([too_long("", MAX_BYTES)] if text_bytes(data) + decoded_bytes(binary) > MAX_BYTES else [])
 
     def validate_update(self, new: Obj, old: Obj) -> list[FieldError]:
         """Respect `immutable`."""

@@ -7,8 +7,11 @@ from typing import Any
 from windlass.apimachinery.schema import Int, MicroTime, Nested, Str, Time
 from windlass.apimachinery.scheme import Column, KindDefinition, Obj, Strategy
 from windlass.apimachinery.table import since
+from windlass.apis.core.v1.event_validation import validate_event
 from windlass.apis.core.v1.references import ObjectReference
 from windlass.apis.core.v1.schema import CoreObject, CoreSchema
+from windlass.apis.meta.v1 import ObjectMeta
+from windlass.errors import FieldError
 
 
 class EventSeries(CoreSchema):
@@ -35,6 +38,7 @@ class Event(CoreObject):
     involved_object = Nested("The object that it is about.", ObjectReference, required=True)
     last_timestamp = Time("When it last happened, in whole seconds.")
     message = Str("What happened, for people.")
+    metadata = Nested("Name, namespace, labels and the rest.", ObjectMeta, required=True, default={})
     reason = Str("Why, in one word, for machines.")
     related = Nested("A second object that matters to it.", ObjectReference)
     reporting_component = Str("Controller that reports it.", default="")
@@ -47,12 +51,14 @@ class Event(CoreObject):
 def last_seen(event: Mapping[str, Any]) -> str | None:
     """Return the newest time that an event names."""
     series = (event.get("series") or {}).get("lastObservedTime")
-    return series or event.get("lastTimestamp") or event.get("eventTime") or event["metadata"].get("creationTimestamp")
+    times = (series, event.get("lastTimestamp"), event.get("eventTime"), event["metadata"].get("creationTimestamp"))
+    return next((str(time) for time in times if time), None)
 
 
 def first_seen(event: Mapping[str, Any]) -> str | None:
     """Return the oldest time that an event names."""
-    return event.get("firstTimestamp") or event.get("eventTime") or event["metadata"].get("creationTimestamp")
+    times = (event.get("firstTimestamp"), event.get("eventTime"), event["metadata"].get("creationTimestamp"))
+    return next((str(time) for time in times if time), None)
 
 
 def _object(event: Mapping[str, Any], _now: datetime) -> str:
@@ -85,10 +91,17 @@ class EventStrategy(Strategy):
         Column("First Seen", lambda obj, now: since(first_seen(obj), now), priority=1,
                description="Time since it first happened."),
         Column("Count", _count, type="integer", priority=1, description="How often."),
+        Column("Name", lambda obj, _now: obj["metadata"].get("name", ""), format="name", priority=1,
+               description="Name of the event."),
     )  # fmt: skip
+    allow_create_on_update = True
 
     def prepare_for_update(self, new: Obj, old: Obj) -> None:
         """Events have no status."""
+
+    def validate(self, obj: Obj) -> list[FieldError]:
+        """Hold the event to what it is about and, in the newer form, to saying who reports it."""
+        return validate_event(obj)
 
     def selectable_fields(self, obj: Obj) -> dict[str, str]:
         """Select by the object, the reason, the type and the source."""

@@ -1,11 +1,12 @@
 """Namespaces."""
 
 from windlass.apimachinery import names
-from windlass.apimachinery.field_errors import immutable, invalid_each
+from windlass.apimachinery.field_errors import invalid_each
 from windlass.apimachinery.schema import ListOf, Nested, Str, Time
 from windlass.apimachinery.scheme import Column, KindDefinition, Obj, Strategy
 from windlass.apimachinery.table import AGE
 from windlass.apis.core.v1.schema import CoreObject, CoreSchema
+from windlass.apis.meta.validation import validate_finalizers
 from windlass.errors import FieldError
 
 NAME_LABEL = "kubernetes.io/metadata.name"
@@ -79,13 +80,10 @@ class NamespaceStrategy(Strategy):
             new.pop("spec", None)
 
     def validate(self, obj: Obj) -> list[FieldError]:
-        """Demand a DNS label, since names become part of host names."""
+        """Demand a DNS label, since names become part of host names, and finalizers that say whose they are."""
         name = obj["metadata"].get("name") or ""
-        return invalid_each("metadata.name", name, names.is_dns1123_label(name))
-
-    def validate_update(self, new: Obj, old: Obj) -> list[FieldError]:
-        """Keep the name label true."""
-        return immutable("metadata.name", new["metadata"].get("name"), old["metadata"].get("name"))
+        found = invalid_each("metadata.name", name, names.is_dns1123_label(name))
+        return found + validate_finalizers((obj.get("spec") or {}).get("finalizers") or [], "spec.finalizers")
 
     def selectable_fields(self, obj: Obj) -> dict[str, str]:
         """Select by phase."""

@@ -9,7 +9,7 @@ from windlass.apimachinery.field_errors import immutable, invalid, required, too
 from windlass.apimachinery.schema import Bool, Bytes, MapOf, Str
 from windlass.apimachinery.scheme import Column, KindDefinition, Obj, Strategy
 from windlass.apimachinery.table import AGE
-from windlass.apis.core.v1.configmap import MAX_BYTES, total_bytes, validate_frozen
+from windlass.apis.core.v1.configmap import MAX_BYTES, decoded_bytes, validate_frozen
 from windlass.apis.core.v1.schema import CoreObject
 from windlass.errors import FieldError
 
@@ -64,7 +64,7 @@ class SecretStrategy(Strategy):
         json_key = JSON_KEYS.get(sort)
         if json_key in data and not _is_json(data[json_key]):
             found.append(invalid(f"data[{json_key}]", "<secret contents redacted>", "not valid JSON"))
-        return found + ([too_long("data", MAX_BYTES)] if total_bytes(data) > MAX_BYTES * 4 // 3 else [])
+        return found + ([too_long("data", MAX_BYTES)] if decoded_bytes(data) > MAX_BYTES else [])
 
     def validate_update(self, new: Obj, old: Obj) -> list[FieldError]:
         """Keep the type, and respect `immutable`."""

@@ -3,20 +3,30 @@
 from datetime import datetime
 
 from windlass.apimachinery import names
-from windlass.apimachinery.checks import ip_address, port
-from windlass.apimachinery.field_errors import duplicate, forbidden, immutable, invalid, invalid_each, required
+from windlass.apimachinery.checks import cidr, ip_address, port
+from windlass.apimachinery.field_errors import invalid_each
 from windlass.apimachinery.schema import Bool, Int, IntOrString, ListOf, MapOf, Nested, Str
 from windlass.apimachinery.scheme import Column, KindDefinition, Obj, Strategy
 from windlass.apimachinery.table import AGE
 from windlass.apis.core.v1.schema import CoreObject, CoreSchema
+from windlass.apis.core.v1.service_validation import NODE_PORT_TYPES, validate_cluster_ip_update, validate_service_spec
 from windlass.apis.meta.v1 import Condition
 from windlass.errors import FieldError
 
 NONE = "<none>"
 PROTOCOLS = ("TCP", "UDP", "SCTP")
 TYPES = ("ClusterIP", "NodePort", "LoadBalancer", "ExternalName")
-MAX_AFFINITY_SECONDS = 86_400
-UNROUTED = "spec: Services are stored but not routed by this version: no cluster IP is given out and nothing forwards to it"
+BALANCER_FIELDS = (
+    "allocateLoadBalancerNodePorts",
+    "healthCheckNodePort",
+    "loadBalancerClass",
+    "loadBalancerIP",
+    "loadBalancerSourceRanges",
+)
+UNROUTED = (
+    "spec: Services are stored but not routed by this version: "
+    "no cluster IP is given out and nothing forwards to it"
+)
 
 
 class ServicePort(CoreSchema):
@@ -54,11 +64,13 @@ class ServiceSpec(CoreSchema):
     external_traffic_policy = Str("Where outside traffic may go.", enum=("Cluster", "Local"))
     health_check_node_port = Int("Port on which nodes say whether they have endpoints.")
     internal_traffic_policy = Str("Where inside traffic may go.", enum=("Cluster", "Local"))
-    ip_families = ListOf("Address families, in order of preference.", Str("IPv4 or IPv6."))
+    ip_families = ListOf("Address families, in order of preference.",
+                         Str("IPv4 or IPv6.", enum=("IPv4", "IPv6")))  # fmt: skip
     ip_family_policy = Str("How many families it wants.", enum=("SingleStack", "PreferDualStack", "RequireDualStack"))
     load_balancer_class = Str("Which load balancer serves it.")
     load_balancer_ip = Str("Address asked of the load balancer.", data_key="loadBalancerIP")
-    load_balancer_source_ranges = ListOf("Clients that the load balancer lets through.", Str("One CIDR."))
+    load_balancer_source_ranges = ListOf("Clients that the load balancer lets through.",
+                                         Str("One CIDR.", checks=(cidr,)))  # fmt: skip
     ports = ListOf(
         "The ports.",
         ServicePort,
@@ -71,7 +83,7 @@ class ServiceSpec(CoreSchema):
     selector = MapOf("Labels of the pods behind it.", Str("One value."), map_type="atomic")
     session_affinity = Str("Whether a client stays with its endpoint.", default="None", enum=("ClientIP", "None"))
     session_affinity_config = Nested("Details of session affinity.", SessionAffinityConfig)
-    traffic_distribution = Str("Which endpoints are preferred, such as those close by.")
+    traffic_distribution = Str("Which endpoints are preferred, such as those close by.", enum=("PreferClose",))
     type = Str("How far the Service reaches.", default="ClusterIP", enum=TYPES)
 
 
@@ -128,8 +140,9 @@ def _external(obj: Obj, _now: datetime) -> str:
     if spec.get("type") == "ExternalName":
         return str(spec.get("externalName", ""))
     ingress = ((obj.get("status") or {}).get("loadBalancer") or {}).get("ingress") or ()
-    addresses = [one.get("ip") or one.get("hostname") or "" for one in ingress] + list(spec.get("externalIPs") or ())
-    return ",".join(addresses) or ("<pending>" if spec.get("type") == "LoadBalancer" else NONE)
+    balanced = spec.get("type") == "LoadBalancer"
+    addresses = [one.get("ip") or one.get("hostname") or "" for one in ingress] if balanced else []
+    return ",".join([*addresses, *(spec.get("externalIPs") or ())]) or ("<pending>" if balanced else NONE)
 
 
 def _ports(obj: Obj, _now: datetime) -> str:
@@ -158,48 +171,35 @@ class ServiceStrategy(Strategy):
 
     def default(self, obj: Obj) -> None:
         """Fill target ports and what depends on the type."""
-        spec = obj.setdefault("spec", {"type": "ClusterIP", "sessionAffinity": "None"})
+        spec = obj.setdefault("spec", {})
+        for name, value in (("type", "ClusterIP"), ("sessionAffinity", "None")):
+            spec.setdefault(name, value)
         for one in spec.get("ports") or ():
-            one.setdefault("targetPort", one["port"])
-        if spec.get("sessionAffinity") == "ClientIP":
-            config = spec.setdefault("sessionAffinityConfig", {}).setdefault("clientIP", {})
-            config.setdefault("timeoutSeconds", 10_800)
-        if spec.get("type") in ("NodePort", "LoadBalancer"):
-            spec.setdefault("externalTrafficPolicy", "Cluster")
-        if spec.get("type") == "LoadBalancer":
-            spec.setdefault("allocateLoadBalancerNodePorts", True)
-        if spec.get("type") != "ExternalName":
-            spec.setdefault("internalTrafficPolicy", "Cluster")
-            if spec.get("clusterIP"):
-                spec.setdefault("clusterIPs", [spec["clusterIP"]])
+            one["targetPort"] = one.get("targetPort") or one["port"]
+        _default_affinity(spec)
+        _default_reach(spec)
 
     def prepare_for_create(self, obj: Obj) -> None:
         """Begin with no load balancer."""
         obj["status"] = {"loadBalancer": {}}
 
+    def prepare_for_update(self, new: Obj, old: Obj) -> None:
+        """Keep the status and what was given out; drop what only the former type had."""
+        super().prepare_for_update(new, old)
+        before, after = _spec(old), new.setdefault("spec", {})
+        after.setdefault("type", "ClusterIP")
+        if "ExternalName" not in (before.get("type"), after["type"]):
+            keep_given_out(after, before)
+        drop_what_the_type_leaves(after, before)
+
     def validate(self, obj: Obj) -> list[FieldError]:
         """Check names, ports and what the type allows."""
-        spec = _spec(obj)
         name = obj["metadata"].get("name") or ""
-        found = invalid_each("metadata.name", name, names.is_dns1035_label(name))
-        headless = spec.get("clusterIP") == "None"
-        if spec.get("type") == "ExternalName":
-            return found + _validate_external_name(spec)
-        if not spec.get("ports") and not headless:
-            found.append(required("spec.ports"))
-        if headless and spec.get("type") in ("NodePort", "LoadBalancer"):
-            found.append(invalid("spec.clusterIPs[0]", "None", f"may not be set to 'None' for {spec['type']} services"))
-        address = spec.get("clusterIP") or ""
-        if address and not headless:
-            found += ip_address(address, "spec.clusterIPs[0]")
-        return found + _validate_ports(spec) + _validate_affinity(spec)
+        return invalid_each("metadata.name", name, names.is_dns1035_label(name)) + validate_service_spec(_spec(obj))
 
     def validate_update(self, new: Obj, old: Obj) -> list[FieldError]:
         """Keep the cluster address, unless the type leaves it behind."""
-        before, after = _spec(old), _spec(new)
-        if before.get("clusterIP") and "ExternalName" not in (before.get("type"), after.get("type")):
-            return immutable("spec.clusterIPs[0]", after.get("clusterIP"), before["clusterIP"])
-        return []
+        return validate_cluster_ip_update(_spec(new), _spec(old))
 
     def warnings(self, obj: Obj) -> list[str]:  # noqa: ARG002 - true of every Service
         """Say that nothing routes Services yet."""
@@ -210,58 +210,58 @@ class ServiceStrategy(Strategy):
         return {"spec.clusterIP": _spec(obj).get("clusterIP", ""), "spec.type": _spec(obj).get("type", "")}
 
 
-def _validate_external_name(spec: Obj) -> list[FieldError]:
-    name = spec.get("externalName") or ""
-    if not name:
-        return [required("spec.externalName")]
-    found = invalid_each("spec.externalName", name, names.is_dns1123_subdomain(name.rstrip(".").lower()))
-    if spec.get("clusterIP"):
-        found.append(forbidden("spec.clusterIPs[0]", "may not be set for ExternalName services"))
-    return found
-
-
-def _validate_ports(spec: Obj) -> list[FieldError]:
-    found: list[FieldError] = []
-    ports = spec.get("ports") or []
-    seen_names: set[str] = set()
-    seen_ports: set[tuple[int, str]] = set()
-    for index, one in enumerate(ports):
-        path, name = f"spec.ports[{index}]", one.get("name") or ""
-        if name:
-            found += invalid_each(f"{path}.name", name, names.is_dns1123_label(name))
-        elif len(ports) > 1:
-            found.append(required(f"{path}.name"))
-        if name and name in seen_names:
-            found.append(duplicate(f"{path}.name", name))
-        pair = (one.get("port", 0), one.get("protocol", "TCP"))
-        if pair in seen_ports:
-            found.append(duplicate(path, {"port": pair[0], "protocol": pair[1]}))
-        seen_names.add(name)
-        seen_ports.add(pair)
-        found += _validate_target(one, path)
-        if one.get("nodePort") and spec.get("type") not in ("NodePort", "LoadBalancer"):
-            found.append(forbidden(f"{path}.nodePort", "may not be used when `type` is 'ClusterIP'"))
-    return found
-
-
-def _validate_target(one: Obj, path: str) -> list[FieldError]:
-    target = one.get("targetPort", 1)
-    if isinstance(target, str):
-        return invalid_each(f"{path}.targetPort", target, names.is_port_name(target))
-    return list(port(target, f"{path}.targetPort"))
-
-
-def _validate_affinity(spec: Obj) -> list[FieldError]:
-    config = (spec.get("sessionAffinityConfig") or {}).get("clientIP") or {}
+def _default_affinity(spec: Obj) -> None:
     if spec.get("sessionAffinity") != "ClientIP":
-        if spec.get("sessionAffinityConfig"):
-            return [forbidden("spec.sessionAffinityConfig", "must not be set when session affinity is None")]
-        return []
-    seconds = config.get("timeoutSeconds", 1)
-    if 0 < seconds <= MAX_AFFINITY_SECONDS:
-        return []
-    path = "spec.sessionAffinityConfig.clientIP.timeoutSeconds"
-    return [invalid(path, seconds, f"must be greater than 0 and less than {MAX_AFFINITY_SECONDS}")]
+        spec.pop("sessionAffinityConfig", None)
+        return
+    config = spec.setdefault("sessionAffinityConfig", {}).setdefault("clientIP", {})
+    config.setdefault("timeoutSeconds", 10_800)
+
+
+def _default_reach(spec: Obj) -> None:
+    if spec["type"] == "ExternalName":
+        return
+    if spec["type"] in NODE_PORT_TYPES or spec.get("externalIPs"):
+        spec.setdefault("externalTrafficPolicy", "Cluster")
+    if spec["type"] == "LoadBalancer":
+        spec.setdefault("allocateLoadBalancerNodePorts", True)
+    spec.setdefault("internalTrafficPolicy", "Cluster")
+    spec.setdefault("ipFamilies", ["IPv4"])
+    spec.setdefault("ipFamilyPolicy", "SingleStack")
+    if spec.get("clusterIP"):
+        spec.setdefault("clusterIPs", [spec["clusterIP"]])
+
+
+def keep_given_out(after: Obj, before: Obj) -> None:
+    """Carry over addresses and node ports that the update leaves out, as a manifest without them means no change."""
+    if not after.get("clusterIP") and before.get("clusterIP"):
+        after["clusterIP"] = before["clusterIP"]
+        after.setdefault("clusterIPs", before.get("clusterIPs") or [before["clusterIP"]])
+    if after.get("type") not in NODE_PORT_TYPES or before.get("type") not in NODE_PORT_TYPES:
+        return
+    known = {(one["port"], one.get("protocol", "TCP")): one.get("nodePort") for one in before.get("ports") or ()}
+    for one in after.get("ports") or ():
+        number = known.get((one["port"], one.get("protocol", "TCP")))
+        if number and not one.get("nodePort"):
+            one["nodePort"] = number
+
+
+def drop_what_the_type_leaves(after: Obj, before: Obj) -> None:
+    """Remove unchanged fields that belonged to the former type; what the update itself sets is left to be refused."""
+    if before.get("type") == after["type"]:
+        return
+    dropped = [] if after["type"] == "LoadBalancer" else list(BALANCER_FIELDS)
+    if after["type"] not in NODE_PORT_TYPES:
+        dropped += [] if after.get("externalIPs") else ["externalTrafficPolicy"]
+        numbers = {one.get("nodePort") for one in before.get("ports") or ()}
+        for one in after.get("ports") or ():
+            if one.get("nodePort") in numbers:
+                one.pop("nodePort", None)
+    if after["type"] == "ExternalName":
+        dropped += ["clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy", "internalTrafficPolicy"]
+    for name in dropped:
+        if name in after and after[name] == before.get(name):
+            del after[name]
 
 
 KINDS = (

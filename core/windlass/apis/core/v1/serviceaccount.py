@@ -26,7 +26,7 @@ class ServiceAccountStrategy(Strategy):
     """Behaviour of service accounts."""
 
     columns = (
-        Column("Secrets", lambda obj, _now: len(obj.get("secrets") or ()), type="string", description="Number of secrets."),
+        Column("Secrets", lambda obj, _now: len(obj.get("secrets") or ()), description="Number of secrets."),
         AGE,
     )
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from windlass.errors import ConfigError
 from windlass.plugin.hookspecs import hookimpl
 from windlass.plugin.registration import DriverRegistration
 from windlass.store.interface import Store
@@ -23,10 +24,15 @@ def _sqlite(config: Mapping[str, Any]) -> Store:
 
 def _zookeeper(config: Mapping[str, Any]) -> Store:
     from windlass.store.zookeeper import ZooKeeperStore  # noqa: PLC0415
+    from windlass.store.zookeeper.settings import ZooKeeperSettings  # noqa: PLC0415
     from windlass.store.zookeeper.url import parse_url  # noqa: PLC0415
 
     hosts, credentials = parse_url(config["url"], Path(config["data_dir"]))
-    return ZooKeeperStore(hosts, credentials)
+    try:
+        settings = ZooKeeperSettings(**config.get("zookeeper", {}))
+    except TypeError as error:
+        raise ConfigError(f"settings of the zookeeper store: {error}") from error
+    return ZooKeeperStore(hosts, credentials, settings=settings)
 
 
 @hookimpl

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from windlass.logs import configure_logging
 from windlass.plugin.hookspecs import hookimpl
 
 windlass_hookspec_versions = (1,)
@@ -32,6 +33,9 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 @click.option("--config", "config_file", type=_FILE, help="Configuration file.")
 @click.option("--node-labels", default="", help="Labels of the Node: key=value,key=value.")
 @click.option("--cleanup", is_flag=True, help="Remove this node's pods, links and routes from the machine, and end.")
+@click.option(
+    "--log-level", default="info", show_default=True, type=click.Choice(["debug", "info", "warning", "error"])
+)
 @click.option("--max-pods", default=110, show_default=True, help="How many pods the node takes.")
 def hostagent(**options: Any) -> None:
     """Run pods on this machine, as the API wants them."""
@@ -41,6 +45,7 @@ def hostagent(**options: Any) -> None:
     pairs = [pair.partition("=") for pair in labels.split(",") if pair]
     options["cluster_cidrs"] = options.pop("cluster_cidr")
     options["service_cidrs"] = options.pop("service_cidr")
+    configure_logging(options.pop("log_level"))
     cleanup = options.pop("cleanup")
     if options["kubeconfig"] is None and not cleanup:
         raise click.UsageError("--kubeconfig is needed to reach the API")

@@ -42,9 +42,7 @@ def _issue(path, name, common_name, organisation="", issuer=None):
     certificate = builder.sign(issuer[1] if issuer else key, hashes.SHA256())
     (path / f"{name}.crt").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
     (path / f"{name}.key").write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     )
     return certificate, key
 

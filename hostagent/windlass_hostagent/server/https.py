@@ -26,7 +26,7 @@ class PeerCertProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """Put it into each request's scope."""
         super().on_message_begin()
-        extensions: dict[str, dict[object, object]] = {"windlass.peercert": dict(self._peer)}
+        extensions: dict[str, Any] = {"windlass.peercert": self._peer}
         self.scope["extensions"] = extensions
 
 

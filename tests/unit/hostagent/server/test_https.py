@@ -1,7 +1,7 @@
 """The agent's server over real mutual TLS: who gets in, and what they get (S46)."""
 
 import asyncio
-import datetime
+import datetime as dt
 import ssl
 
 import aiohttp
@@ -28,15 +28,15 @@ def _issue(path, name, common_name, organisation="", issuer=None):
     if organisation:
         attributes.append(x509.NameAttribute(NameOID.ORGANIZATION_NAME, organisation))
     subject = x509.Name(attributes)
-    now = datetime.datetime.now(datetime.UTC)
+    now = dt.datetime.now(dt.UTC)
     builder = (
         x509.CertificateBuilder()
         .subject_name(subject)
         .issuer_name(issuer[0].subject if issuer else subject)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(hours=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
+        .not_valid_before(now - dt.timedelta(hours=1))
+        .not_valid_after(now + dt.timedelta(days=1))
         .add_extension(x509.BasicConstraints(ca=issuer is None, path_length=None), critical=True)
     )
     certificate = builder.sign(issuer[1] if issuer else key, hashes.SHA256())

@@ -101,11 +101,11 @@ class EventsStrategy(Strategy):
         stored = to_storage(obj)
         # Only an object that is being created has no version yet.
         is_new = not obj["metadata"].get("resourceVersion")
-        found = [*validate_event(stored), *(validate_new_event(stored) if is_new else []), *validate_series(stored)]
-        return [_renamed(error) for error in found]
+        new = [*validate_new_event(stored), *validate_series(stored)] if is_new else []
+        return [_renamed(error) for error in (*validate_event(stored), *new)]
 
     def validate_update(self, new: Obj, old: Obj) -> list[FieldError]:
-        """Let only the series change."""
+        """Let only the series and the note change."""
         return [_renamed(error) for error in validate_event_update(to_storage(new), to_storage(old))]
 
     def selectable_fields(self, obj: Obj) -> dict[str, str]:

@@ -7,21 +7,18 @@ import kubernetes_validate
 import pytest
 
 from windlass.apimachinery.schema import ApiField, Int, ListOf, MapOf, Nested, ObjectSchema, Quantity, Str
-from windlass.apis.core.v1 import binding, node, pod, pod_template
+from windlass.apis.autoscaling import v1 as autoscaling
+from windlass.apis.core.v1 import binding
 from windlass.apis.meta import v1 as meta
-from windlass.apis.node import v1 as node_group
 from windlass.apis.policy import v1 as policy
-from windlass.apis.scheduling import v1 as scheduling
+from windlass.apis.scheme import builtin_scheme
 
 FOLDER = Path(kubernetes_validate.__file__).parent / "kubernetes-json-schema" / "v1.32.0-local"
 DEFINITIONS = json.loads((FOLDER / "_definitions.json").read_text())["$defs"]
 ROOTS = (
-    pod.Pod,
-    pod_template.PodTemplate,
-    node.Node,
+    *(kind.schema for kind in builtin_scheme()),
+    autoscaling.Scale,
     binding.Binding,
-    node_group.RuntimeClass,
-    scheduling.PriorityClass,
     policy.Eviction,
     meta.Status,
     meta.Condition,
@@ -38,6 +35,10 @@ def nested_of(field: ApiField):
     return inner if isinstance(inner, type) else None
 
 
+def full_name(schema) -> str:
+    return f"{schema.openapi_prefix}.{schema.__name__}"
+
+
 def reachable() -> list[type[ObjectSchema]]:
     found, queue = [], list(ROOTS)
     while queue:
@@ -45,15 +46,15 @@ def reachable() -> list[type[ObjectSchema]]:
         if schema not in found:
             found.append(schema)
             queue += [inner for field in schema.wire_fields().values() if (inner := nested_of(field)) is not None]
-    return sorted(found, key=lambda schema: schema.__name__)
+    return sorted(found, key=full_name)
 
 
 SCHEMAS = reachable()
-every_schema = pytest.mark.parametrize("schema", SCHEMAS, ids=lambda schema: schema.__name__)
+every_schema = pytest.mark.parametrize("schema", SCHEMAS, ids=full_name)
 
 
 def published(schema):
-    return DEFINITIONS[f"{schema.openapi_prefix}.{schema.__name__}"]
+    return DEFINITIONS[full_name(schema)]
 
 
 @every_schema
@@ -73,6 +74,8 @@ def test_merging_and_ownership_are_those_of_kubernetes(schema):
     assert schema.openapi_map_type == published(schema).get("x-kubernetes-map-type", "")
     for name, declared in published(schema)["properties"].items():
         field = schema.wire_fields()[name]
+        if isinstance(field, Nested):
+            assert field.patch_strategy == declared.get("x-kubernetes-patch-strategy", ""), name
         if isinstance(field, ListOf):
             ours = (field.patch_strategy, field.patch_merge_key, field.list_type, list(field.list_map_keys))
             theirs = (
@@ -117,3 +120,8 @@ def test_a_default_fits_its_enum(schema):
     for name, field in schema.wire_fields().items():
         if isinstance(field, Str) and field.enum and field.default_value is not None:
             assert field.default_value in field.enum, name
+
+
+def test_no_served_kind_is_left_out():
+    assert {full_name(kind.schema) for kind in builtin_scheme()} <= {full_name(schema) for schema in SCHEMAS}
+    assert all(full_name(kind.schema).endswith(f".{kind.version}.{kind.kind}") for kind in builtin_scheme())

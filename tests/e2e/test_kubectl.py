@@ -64,7 +64,7 @@ def test_create_run_and_delete(kubectl):
     kubectl("run", "one", "--image=busybox:local", "--restart=Never")
     pod = json.loads(kubectl("get", "pod", "one", "-o", "json"))
     assert (pod["spec"]["restartPolicy"], len(pod["spec"]["containers"])) == ("Never", 1)
-    assert "AlreadyExists" in kubectl("create", "configmap", "c", check=False)
+    assert "already exists" in kubectl("create", "configmap", "c", check=False)
     assert "deleted" in kubectl("delete", "configmap/c", "secret/s", "pod/one", "--now")
 
 

@@ -10,7 +10,9 @@ from windlass.cli.options import config_option, data_dir_option, log_level_optio
 
 @click.command()
 @click.option("--bind", default="127.0.0.1:6443", show_default=True, help="Where to listen, host:port.")
-@click.option("--store", default="sqlite", show_default=True, help="sqlite, memory, or zookeeper://host:port,.../chroot")
+@click.option(
+    "--store", default="sqlite", show_default=True, help="sqlite, memory, or zookeeper://host:port,.../chroot"
+)
 @click.option("--workers", default=1, show_default=True, type=click.IntRange(1, 64), help="Worker processes.")
 @click.option(
     "--token-file", type=click.Path(path_type=Path, dir_okay=False), help='Bearer tokens: token,user,uid,"group,..."'

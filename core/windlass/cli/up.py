@@ -13,10 +13,13 @@ from windlass.cli.cluster import Cluster, issue_identities
 from windlass.cli.datadir import DataDir
 from windlass.cli.options import config_option, data_dir_option
 from windlass.cli.processes import ProcessTable
-from windlass.cli.ready import admin_context, fetch, node_is_ready, wait_until
+from windlass.cli.ready import NotReadyError, admin_context, fetch, node_is_ready, wait_until
 from windlass.errors import ConfigError
 
 STORE_PATTERN = re.compile(r"(sqlite|memory|zookeeper://.+)")
+PARTS = ("manager", "hostagent", "apiserver")
+READY_SECONDS = 60
+STOP_SECONDS = 5
 DOCKER_SOCKET = "/var/run/docker.sock"
 
 
@@ -66,15 +69,29 @@ def up(  # noqa: PLR0913, PLR0917 - one per option
     issue_identities(data_dir, cluster)
     cluster.save(data_dir)
     processes = ProcessTable(data_dir.run, data_dir.logs)
+    running = {record.name for record in processes.all() if record.running}
     _start(cluster, data_dir, processes, config_path)
-    context = admin_context(data_dir)
-    wait_until(lambda: fetch(cluster.server, "/readyz", context)[0] == 200, processes, "apiserver", 60)
-    wait_until(lambda: node_is_ready(cluster.server, node_name, context), processes, "hostagent", 60)
+    try:
+        _wait_ready(cluster, data_dir, processes)
+    except NotReadyError:
+        for name in PARTS:
+            if name not in running:
+                processes.stop(name, STOP_SECONDS)
+        raise
     click.echo(
         f"Windlass is ready after {time.monotonic() - started:.1f} s: {cluster.server}, node {node_name}, "
         f"runtime {cluster.runtime}, store {store.split('://', maxsplit=1)[0]}"
     )
     click.echo(f"export KUBECONFIG={data_dir.kubeconfig('admin')}")
+
+
+def _wait_ready(cluster: Cluster, data_dir: DataDir, processes: ProcessTable) -> None:
+    """Wait for each part in turn: the API answers, a manager leads, the Node is Ready. Raises NotReadyError."""
+    context, server = admin_context(data_dir), cluster.server
+    lease = "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/windlass-manager"
+    wait_until(lambda: fetch(server, "/readyz", context)[0] == 200, processes, "apiserver", READY_SECONDS)
+    wait_until(lambda: fetch(server, lease, context)[0] == 200, processes, "manager", READY_SECONDS)
+    wait_until(lambda: node_is_ready(server, cluster.node_name, context), processes, "hostagent", READY_SECONDS)
 
 
 def _choose_runtime(asked: str) -> str:
@@ -125,7 +142,9 @@ def _start(cluster: Cluster, data_dir: DataDir, processes: ProcessTable, config_
             *common,
         ],
     )
-    processes.start("manager", [*windlass, "manager", "--kubeconfig", str(data_dir.kubeconfig("manager")), *common])
+    processes.start(
+        "manager", [*windlass, "manager", "--kubeconfig", str(data_dir.kubeconfig("manager")), "--port", "0", *common]
+    )
     processes.start(
         "hostagent",
         [

@@ -58,8 +58,8 @@ def test_a_workload_begins_without_pods_whatever_it_claims(workload):
         ({"selector": {}}, "spec.selector: Invalid value: {}: empty selector is invalid for deployment"),
         (
             {"selector": {"matchLabels": {"app": "db"}}},
-            'spec.template.metadata.labels: Invalid value: {"app":"web"}: '
-            "`selector` does not match template `labels`",
+            ('spec.template.metadata.labels: Invalid value: {"app":"web"}: '
+            "`selector` does not match template `labels`"),
         ),
         (
             {"selector": {"matchExpressions": [{"key": "app", "operator": "Near"}]}},
@@ -98,7 +98,7 @@ def test_templates_make_pods_that_can_be_kept_running(workload, fields, problem)
     ("bounds", "problem"),
     [
         ({"maxSurge": 0, "maxUnavailable": 0}, "maxUnavailable: Invalid value: 0: may not be 0 when `maxSurge` is 0"),
-        ({"maxSurge": 0, "maxUnavailable": "0%"}, "maxUnavailable: Invalid value: \"0%\": may not be 0 when `maxSurge`"),
+        ({"maxSurge": 0, "maxUnavailable": "0%"}, 'maxUnavailable: Invalid value: "0%": may not be 0 when `maxSurge`'),
         ({"maxUnavailable": "101%"}, 'maxUnavailable: Invalid value: "101%": must not be greater than 100%'),
         ({"maxSurge": "a%"}, 'maxSurge: Invalid value: "a%": a valid percent string must be a numeric string'),
         ({"maxSurge": -1}, "maxSurge: Invalid value: -1: must be greater than or equal to 0"),

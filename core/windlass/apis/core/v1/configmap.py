@@ -1,10 +1,10 @@
 """ConfigMaps."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from windlass.apimachinery.checks import config_key
-from windlass.apimachinery.field_errors import forbidden, invalid, too_long
+from windlass.apimachinery import names
+from windlass.apimachinery.field_errors import forbidden, invalid, invalid_each, too_long
 from windlass.apimachinery.schema import Bool, Bytes, MapOf, Str
 from windlass.apimachinery.scheme import Column, KindDefinition, Obj, Strategy
 from windlass.apimachinery.table import AGE
@@ -20,9 +20,8 @@ class ConfigMap(CoreObject):
     binary_data = MapOf(
         "Values that are not UTF-8 text, in base64; no key may stand in `data` as well.",
         Bytes("One value."),
-        key_checks=(config_key,),
     )
-    data = MapOf("Text values by key.", Str("One value."), key_checks=(config_key,))
+    data = MapOf("Text values by key.", Str("One value."))
     immutable = Bool("When true, the data may never change again; the object can only be deleted.")
 
 
@@ -34,6 +33,11 @@ def text_bytes(values: Mapping[str, str]) -> int:
 def decoded_bytes(values: Mapping[str, str]) -> int:
     """Return the size of base64 values once decoded, without decoding them."""
     return sum(len(value) * 3 // 4 - value[-2:].count("=") for value in values.values() if value)
+
+
+def validate_keys(values: Iterable[str], path: str) -> list[FieldError]:
+    """Check the keys, which become file names; the empty one is none."""
+    return [error for key in values for error in invalid_each(f"{path}[{key}]", key, names.is_config_key(key))]
 
 
 def validate_frozen(new: Mapping[str, Any], old: Mapping[str, Any], fields: tuple[str, ...]) -> list[FieldError]:
@@ -61,10 +65,11 @@ class ConfigMapStrategy(Strategy):
     )
 
     def validate(self, obj: Obj) -> list[FieldError]:
-        """Keep text and binary keys apart, and the whole within 1 MiB."""
+        """Check the keys, keep text and binary ones apart, and the whole within 1 MiB."""
         data, binary = obj.get("data") or {}, obj.get("binaryData") or {}
         both = sorted(data.keys() & binary.keys())
-        found = [invalid(f"data[{key}]", key, "duplicate of key present in binaryData") for key in both]
+        found = validate_keys(data, "data") + validate_keys(binary, "binaryData")
+        found += [invalid(f"data[{key}]", key, "duplicate of key present in binaryData") for key in both]
         found += [invalid(f"binaryData[{key}]", key, "duplicate of key present in data") for key in both]
         return found + ([too_long("", MAX_BYTES)] if text_bytes(data) + decoded_bytes(binary) > MAX_BYTES else [])
 

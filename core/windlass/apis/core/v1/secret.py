@@ -4,12 +4,11 @@ import base64
 import binascii
 import json
 
-from windlass.apimachinery.checks import config_key
 from windlass.apimachinery.field_errors import immutable, invalid, required, too_long
 from windlass.apimachinery.schema import Bool, Bytes, MapOf, Str
 from windlass.apimachinery.scheme import Column, KindDefinition, Obj, Strategy
 from windlass.apimachinery.table import AGE
-from windlass.apis.core.v1.configmap import MAX_BYTES, decoded_bytes, validate_frozen
+from windlass.apis.core.v1.configmap import MAX_BYTES, decoded_bytes, validate_frozen, validate_keys
 from windlass.apis.core.v1.schema import CoreObject
 from windlass.errors import FieldError
 
@@ -29,10 +28,9 @@ BASIC_AUTH = "kubernetes.io/basic-auth"
 class Secret(CoreObject):
     """Confidential values for pods, as keys and values."""
 
-    data = MapOf("Values by key, in base64.", Bytes("One value."), key_checks=(config_key,))
+    data = MapOf("Values by key, in base64.", Bytes("One value."))
     immutable = Bool("When true, the data may never change again; the object can only be deleted.")
-    string_data = MapOf("Values as plain text; written into `data` and never shown.", Str("One value."),
-                        key_checks=(config_key,))  # fmt: skip
+    string_data = MapOf("Values as plain text; written into `data` and never shown.", Str("One value."))
     type = Str("What the values are for; fixes which keys must be there.", default=OPAQUE)
 
 
@@ -55,7 +53,8 @@ class SecretStrategy(Strategy):
     def validate(self, obj: Obj) -> list[FieldError]:
         """Hold each type to its keys, and the whole to 1 MiB."""
         data, sort = obj.get("data") or {}, obj.get("type", OPAQUE)
-        found = [required(f"data[{key}]") for key in REQUIRED_KEYS.get(sort, ()) if key not in data]
+        found = validate_keys(data, "data")
+        found += [required(f"data[{key}]") for key in REQUIRED_KEYS.get(sort, ()) if key not in data]
         if sort == BASIC_AUTH and not {"username", "password"} & data.keys():
             found += [required("data[username]"), required("data[password]")]
         annotations = obj["metadata"].get("annotations") or {}

@@ -27,7 +27,7 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 
 @hookspec
 def register_kinds() -> Sequence[KindDefinition]:  # type: ignore[empty-body]
-    """Hand out kinds to serve. Runs in the API server. Implemented by `windlass.apis.plugin`."""
+    """Hand out kinds to serve. Runs in the API server. Implemented by `windlass.registry.plugin`."""
 
 
 @hookspec

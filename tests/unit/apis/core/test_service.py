@@ -8,11 +8,6 @@ def services(served):
     return served("v1", "Service")
 
 
-@pytest.fixture
-def problems(services):
-    return services.problems
-
-
 @pytest.mark.parametrize(
     ("spec", "expected"),
     [
@@ -104,8 +99,8 @@ def problems(services):
         ),
     ],
 )
-def test_rules(problems, spec, expected):
-    assert problems(**spec) == expected
+def test_rules(services, spec, expected):
+    assert services.problems(spec=spec) == expected
 
 
 def test_a_service_name_is_a_dns_1035_label(services):

@@ -1,6 +1,7 @@
 from windlass.apimachinery.scheme import Resource
-from windlass.apis import plugin, resources
+from windlass.apis import resources
 from windlass.apis.scheme import builtin_kinds, builtin_scheme
+from windlass.registry import plugin
 
 
 def test_every_constant_names_a_served_collection_and_the_other_way_round():

@@ -7,14 +7,10 @@ import pytest
 
 from windlass.apimachinery.decode import decode
 from windlass.apimachinery.schema import Bool, Int, IntOrString, ListOf, MapOf, MicroTime, Nested, Quantity, Str, Time
-from windlass.apis.core.v1.node import KINDS as NODE_KINDS
-from windlass.apis.core.v1.pod import KINDS as POD_KINDS
-from windlass.apis.core.v1.pod_template import KINDS as TEMPLATE_KINDS
-from windlass.apis.node.v1 import KINDS as RUNTIME_KINDS
-from windlass.apis.scheduling.v1 import KINDS as PRIORITY_KINDS
+from windlass.apis.scheme import builtin_kinds
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-KINDS = (*POD_KINDS, *NODE_KINDS, *TEMPLATE_KINDS, *RUNTIME_KINDS, *PRIORITY_KINDS)
+KINDS = builtin_kinds()
 WORDS = (
     "",
     "a",
@@ -68,7 +64,7 @@ def object_of(schema, dice, depth=0):
     }
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.kind)
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.resource.qualified)
 def test_strategies_survive_every_decoded_object(kind):
     """A39: odd names, paths, signs and sizes end as field errors, never as a traceback."""
     dice = random.Random(kind.kind)

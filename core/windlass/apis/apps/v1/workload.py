@@ -12,7 +12,7 @@ from windlass.apis.core.v1.pod_template import template_containers, template_ima
 from windlass.apis.core.v1.pod_validation import default_pod_spec, pod_spec_warnings, validate_pod_template
 from windlass.apis.meta.v1 import ApiObject
 from windlass.apis.meta.validation import validate_label_selector
-from windlass.errors import FieldError
+from windlass.errors import BadRequestError, FieldError
 
 PREFIX = "io.k8s.api.apps.v1"
 NONE = "<none>"
@@ -84,7 +84,11 @@ def _template(obj: Mapping[str, Any]) -> Obj:
 
 
 def _selector(obj: Obj, _now: datetime) -> str:
-    return format_label_selector((obj.get("spec") or {}).get("selector")) or NONE
+    try:
+        return format_label_selector((obj.get("spec") or {}).get("selector")) or NONE
+    except BadRequestError:
+        # As Kubernetes prints it: one bad object must not spoil the table of all others.
+        return "<error>"
 
 
 TEMPLATE_COLUMNS = (

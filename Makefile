@@ -12,6 +12,7 @@ up:
 
 down:
 	@$(BIN)/windlass down
+	@.ci/setup down
 
 setup:
 	@.ci/setup test

@@ -2,9 +2,8 @@
 
 from typing import Any
 
-from windlass.apis.resources import DEPLOYMENTS, PODS, REPLICASETS
-
 from windlass.apimachinery.meta import get_controller_of
+from windlass.apis.resources import DEPLOYMENTS, PODS, REPLICASETS
 from windlass.errors import AlreadyExistsError, ApiError, NotFoundError
 from windlass.plugin.interfaces.controller import ControllerContext
 from windlass_controllers.deployment.annotations import REVISION, annotations_of

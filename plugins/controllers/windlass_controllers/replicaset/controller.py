@@ -3,9 +3,8 @@
 import asyncio
 from typing import Any
 
-from windlass.apis.resources import PODS, REPLICASETS
-
 from windlass.apimachinery.meta import is_being_deleted
+from windlass.apis.resources import PODS, REPLICASETS
 from windlass.errors import AlreadyExistsError, ApiError, NotFoundError, RequestTimeoutError, UnavailableError
 from windlass.plugin.interfaces.controller import ControllerContext
 from windlass_controllers.batches import slow_start

@@ -21,6 +21,8 @@ from windlass.logs import get_logger
 
 Obj = dict[str, Any]
 LEASES = Resource("coordination.k8s.io", "v1", "leases")
+TICK_SECONDS = 0.001
+"""Less than this is no time: a wait for a rounding error would be repeated forever."""
 log = get_logger(__name__)
 
 
@@ -160,7 +162,7 @@ class LeaderElector:
         renewed_at = self._clock.monotonic()
         while True:
             left = self._deadline - (self._clock.monotonic() - renewed_at)
-            if left <= 0:
+            if left <= TICK_SECONDS:
                 log.error("lease_lost", lease=self._name, why="not renewed in time")
                 return
             await self._clock.sleep(min(self._retry, left))

@@ -27,6 +27,8 @@ Handler = Callable[[str, Obj | None, Obj | None], None]
 PAGE = 500
 LIVENESS_SECONDS = 150.0
 WATCH_SECONDS = 600
+TICK_SECONDS = 0.001
+"""Less than this is no time: a wait for a rounding error would be repeated forever."""
 BASE_DELAY_SECONDS = 0.2
 MAX_DELAY_SECONDS = 30.0
 LISTS = Counter("windlass_informer_lists", "Times an informer listed its collection", ["resource"])
@@ -193,7 +195,7 @@ class Informer:
     async def _guard_liveness(self) -> None:
         while True:
             silent = self._clock.monotonic() - self._heard
-            if silent >= self._liveness:
+            if silent >= self._liveness - TICK_SECONDS:
                 raise UnavailableError(f"the watch of {self.resource.qualified} was silent for {silent:.0f} s")
             await self._clock.sleep(self._liveness - silent)
 

@@ -13,6 +13,8 @@ from windlass.clock import Clock
 
 BASE_DELAY_SECONDS = 0.005
 MAX_DELAY_SECONDS = 60.0
+TICK_SECONDS = 0.0001
+"""Less than this is no time: a wait for a rounding error would be repeated forever."""
 
 
 class WorkQueue:
@@ -117,7 +119,7 @@ class WorkQueue:
 
     def _bring_up(self) -> None:
         now = self._clock.monotonic()
-        while self._delayed and self._delayed[0][0] <= now:
+        while self._delayed and self._delayed[0][0] <= now + TICK_SECONDS:
             due, _, key = heapq.heappop(self._delayed)
             if self._due.get(key) == due:
                 del self._due[key]

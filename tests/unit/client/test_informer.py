@@ -139,3 +139,14 @@ async def test_replay_and_stop(api, informer, clock, background):
     api.put(WHERE, pod("b"))
     await clock.settle()
     assert seen == ["ADDED"]
+
+
+async def test_liveness_survives_rounding(api, client, clock, background):
+    """A wait that ends a rounding error too early must not be repeated forever."""
+    clock.move(0.1)
+    informer = Informer(client, PODS, clock=clock, liveness_seconds=0.7)
+    background(informer.run())
+    await informer.wait_synced()
+    for _ in range(20):
+        await clock.advance(0.9)
+    assert api.watches > 5

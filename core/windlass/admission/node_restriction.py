@@ -17,12 +17,15 @@ class NodeRestriction:
         """Change nothing."""
 
     def validate(self, request: AdmissionRequest) -> None:
-        """Refuse another node's Node, owner references on it, changed taints and restricted labels, foreign pods' deletion."""
+        """Refuse another node's Node or Lease, owner references on it, changed taints and restricted labels, foreign pods' deletion."""
         if NODE_GROUP not in request.user.groups:
             return
         node = request.user.name.removeprefix(NODE_PREFIX)
         if request.resource == "nodes" and request.obj is not None:
             self._check_node(request, node)
+        if request.resource == "leases" and request.name != node:
+            # A create has no name in its path, so the authoriser cannot tell.
+            raise ForbiddenError(f'leases "{request.name}" is forbidden: node {node} may only write its own Lease')
         if request.resource == "pods" and request.old is not None and request.old["spec"].get("nodeName") != node:
             raise ForbiddenError(f'pods "{request.name}" is forbidden: it is not bound to node {node}')
 

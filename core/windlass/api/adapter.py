@@ -41,8 +41,10 @@ class Adapter:
         self._pipeline = pipeline
 
     async def on_get(self, req: falcon.asgi.Request, resp: falcon.asgi.Response, **_params: str) -> None:
-        """Serve a routed GET as any other request."""
+        """Serve a routed request as any other; the pipeline knows best which methods a path has."""
         await self.on_request(req, resp)
+
+    on_head = on_post = on_put = on_patch = on_delete = on_options = on_trace = on_connect = on_get
 
     async def on_request(self, req: falcon.asgi.Request, resp: falcon.asgi.Response, **_params: str) -> None:
         """Serve one HTTP request."""

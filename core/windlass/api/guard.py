@@ -17,7 +17,7 @@ from windlass.plugin.interfaces.authn import (
 
 PEER_CERTIFICATE = "windlass.peercert"
 """Key in the ASGI scope's extensions under which the server puts `ssl.getpeercert()`."""
-OPEN_PATHS = ("/healthz", "/livez", "/readyz")
+OPEN_PATHS = ("/healthz/", "/livez/", "/readyz/")
 
 
 class Guard:
@@ -35,7 +35,7 @@ class Guard:
         try:
             return self._identify(request)
         except UnauthorizedError:
-            if request.path.text.startswith(OPEN_PATHS):
+            if f"{request.path.text}/".startswith(OPEN_PATHS):
                 return ANONYMOUS
             raise
 

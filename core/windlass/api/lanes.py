@@ -7,7 +7,7 @@ from windlass.api.request import ApiRequest
 from windlass.errors import ErrorDetails, TooManyRequestsError
 
 EXEMPT = "exempt"
-HEALTH = ("/healthz", "/livez", "/readyz", "/metrics")
+HEALTH = ("/healthz/", "/livez/", "/readyz/", "/metrics/")
 READ_VERBS = ("get", "list", "watch")
 NODE_LEASES = "kube-node-lease"
 
@@ -44,7 +44,7 @@ class Lanes:
 
 def _lane(request: ApiRequest, *, streams: bool) -> str:
     path = request.path
-    if path.text.startswith(HEALTH) or (path.plural == "leases" and path.namespace == NODE_LEASES and path.name):
+    if f"{path.text}/".startswith(HEALTH) or (path.plural == "leases" and path.namespace == NODE_LEASES and path.name):
         return EXEMPT
     if streams:
         return "watch"

@@ -51,8 +51,8 @@ class Pipeline:
 
     async def _serve(self, request: ApiRequest) -> ApiResponse | Stream:
         request.path = parse_path(request.raw_path)
-        request.verb = _verb(request)
         request.user = self._guard.authenticate(request)
+        request.verb = _verb(request)
         streams = request.verb == "watch" or request.path.subresource == "log"
         lane = self.lanes.enter(request, streams=streams)
         response: ApiResponse | Stream | None = None

@@ -15,6 +15,7 @@ from windlass.apimachinery.scheme import KindDefinition
 from windlass.clock import Clock
 from windlass.errors import BadRequestError, ErrorDetails, MethodNotAllowedError, NotFoundError
 from windlass.registry.admit import Target
+from windlass.registry.fencing import parse_claim
 from windlass.registry.generic import Registry
 from windlass.registry.options import DeleteOptions, ListOptions, Patch, RequestContext, Written
 from windlass.registry.patching import JSON_PATCH, check_patch_type
@@ -250,9 +251,10 @@ def context_of(request: ApiRequest) -> RequestContext:
         raise BadRequestError(
             f'fieldValidation: Unsupported value: "{validation}": supported values: "Ignore", "Strict", "Warn"'
         )
-    return RequestContext(
-        request.user, _dry_run(request.values("dryRun")), validation, request.header(b"windlass-fence")
-    )
+    fence = request.header(b"windlass-fence")
+    if fence:
+        parse_claim(fence)
+    return RequestContext(request.user, _dry_run(request.values("dryRun")), validation, fence)
 
 
 def list_options(request: ApiRequest) -> ListOptions:

@@ -10,9 +10,10 @@ from windlass.registry.backend import Backend
 from windlass.registry.fencing import Fence, fenced
 from windlass.registry.options import RequestContext
 from windlass.registry.refusals import already_exists
+from windlass.store.interface import MAX_VALUE_BYTES
 
-MAX_OBJECT_BYTES = 1_000_000
-"""Bound of one encoded object: under 1 MiB with room for the store's own bytes about it."""
+MAX_OBJECT_BYTES = MAX_VALUE_BYTES
+"""Bound of one encoded object: what every store takes."""
 
 
 def encode(kind: KindDefinition, obj: Obj) -> bytes:

@@ -4,6 +4,7 @@ The check and the commit are one store transaction: the commit is guarded by the
 revision without changing the leader, so a failed guard is looked at again before the write is refused.
 """
 
+import re
 from collections.abc import Awaitable, Callable
 
 import orjson
@@ -20,17 +21,21 @@ def _refuse(why: str) -> ConflictError:
     return ConflictError(f"the write is fenced off: {why}; stop leading and elect anew")
 
 
+def parse_claim(header: str) -> tuple[str, str, int]:
+    """Read the Windlass-Fence header: the Lease's key, holder and term. Raises 400."""
+    namespace, _, rest = header.partition("/")
+    name, _, rest = rest.partition("/")
+    holder, _, transitions = rest.rpartition("/")
+    if not (namespace and name and holder and re.fullmatch("[0-9]{1,10}", transitions)):
+        raise BadRequestError("Windlass-Fence must be lease-namespace/lease-name/holderIdentity/leaseTransitions")
+    return f"{LEASES_PREFIX}{namespace}/{name}", holder, int(transitions)
+
+
 class Fence:
-    """One leader's claim, parsed from the Windlass-Fence header."""
+    """One leader's claim."""
 
     def __init__(self, backend: Backend, header: str) -> None:
-        namespace, _, rest = header.partition("/")
-        name, _, rest = rest.partition("/")
-        self._holder, _, transitions = rest.rpartition("/")
-        if not (namespace and name and self._holder and transitions.isdecimal() and transitions.isascii()):
-            raise BadRequestError("Windlass-Fence must be lease-namespace/lease-name/holderIdentity/leaseTransitions")
-        self._transitions = int(transitions)
-        self._key = f"{LEASES_PREFIX}{namespace}/{name}"
+        self._key, self._holder, self._transitions = parse_claim(header)
         self._store = backend.store
 
     async def guard(self) -> Guard:

@@ -109,5 +109,5 @@ async def _all(jobs: Sequence[Any]) -> None:
         async with asyncio.TaskGroup() as group:
             for job in jobs:
                 group.create_task(job)
-    except* Exception as errors:  # noqa: BLE001 - re-raised below
+    except ExceptionGroup as errors:
         raise errors.exceptions[0] from None

@@ -33,7 +33,7 @@ def free_port() -> int:
 
 
 def load(**job):
-    done = subprocess.run([sys.executable, HERE / "load.py"], input=json.dumps(job), text=True, capture_output=True, timeout=300)
+    done = subprocess.run([sys.executable, HERE / "load.py"], input=json.dumps(job), text=True, capture_output=True, timeout=300, check=False)
     if done.returncode:
         raise RuntimeError(done.stderr[-2000:])
     return json.loads(done.stdout)
@@ -50,7 +50,7 @@ def windlass(store: str):
     data_dir = DataDir(root)
     data_dir.prepare()
     issue_identities(data_dir, Cluster(store, "hollow", port, "bench", "127.0.0.1", "10.244.0.0/24"))
-    with open(root / "log", "w") as log:
+    with (root / "log").open("w") as log:
         process = subprocess.Popen([sys.executable, "-m", "windlass.cli", "apiserver", "--data-dir", root, "--store", store,
                                     "--bind", f"127.0.0.1:{port}"], stdout=log, stderr=log)
     try:
@@ -135,7 +135,7 @@ def main(store: str = "sqlite") -> None:
         else:
             print("etcd is not installed (Debian: etcd-server): no peer in this run")
             ours = [rounds_windlass(server, number) for number in range(ROUNDS)]
-    create = report(f"windlass create ({store.split(':')[0]})", [pair[0] for pair in ours])
+    create = report(f"windlass create ({store.split(':', maxsplit=1)[0]})", [pair[0] for pair in ours])
     get = report("windlass GET", [pair[1] for pair in ours])
     if peer:
         put, read = report("etcd put", [pair[0] for pair in theirs]), report("etcd range", [pair[1] for pair in theirs])

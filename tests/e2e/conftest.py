@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from windlass.testing.zookeeper import Ensemble
 
 from windlass.testing.dockerd import PrivateDockerd
+from windlass.testing.zookeeper import Ensemble
 
 COMMAND_TIMEOUT = 120
 

@@ -208,9 +208,10 @@ def test_cordon_taint_drain(kubectl, web, hollow_cluster):
     kubectl("cordon", "node1")
     assert "SchedulingDisabled" in kubectl("get", "node", "node1")
     kubectl("scale", web, "--replicas=4")
-    pending = lambda: [
-        p for p in json.loads(kubectl("get", "pods", "-o", "json"))["items"] if p["status"]["phase"] == "Pending"
-    ]  # noqa: E731
+    def pending():
+        return [
+            p for p in json.loads(kubectl("get", "pods", "-o", "json"))["items"] if p["status"]["phase"] == "Pending"
+        ]
     (pod,) = hollow_cluster.wait(lambda: [p for p in pending() if p["status"].get("conditions")])
     condition = next(c for c in pod["status"]["conditions"] if c["type"] == "PodScheduled")
     assert condition["reason"] == "Unschedulable"

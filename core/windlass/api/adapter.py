@@ -1,8 +1,8 @@
 """Between Falcon and the pipeline: one responder for every request, streams that end when the client goes, WebSockets.
 
-Falcon's responses pull from a generator, the pipeline's streams push chunks; a queue of one joins them, so that a slow
-client slows the stream down and nothing gathers. Falcon does not say when the client of a streamed response has gone, so
-the ASGI `receive` is kept in the scope and awaited beside the stream.
+Falcon does not say when the client of a streamed response has gone, and takes chunks one at a time through a generator.
+So ASGI's `receive` and `send` are kept in the scope: a stream listens for the client's going and sends its chunks itself.
+A queue and two tasks per chunk, which joining a pushing stream to a pulling generator needs, cost more than the chunk.
 """
 
 import asyncio
@@ -19,18 +19,21 @@ from windlass.errors import ApiError, BadRequestError, NotFoundError
 from windlass.logs import get_logger
 
 RECEIVE = "windlass.receive"
+SEND = "windlass.send"
 LOG_PROTOCOLS = ("binary.k8s.io", "")
 WEBSOCKET_REFUSED = 4000
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
 log = get_logger(__name__)
 
 
 class AsgiApp(falcon.asgi.App):  # type: ignore[type-arg]
-    """Falcon's application, which keeps `receive` where a stream can find it."""
+    """Falcon's application, which keeps `receive` and `send` where a stream can find them."""
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:  # type: ignore[override]
         """Serve one ASGI connection."""
         if scope["type"] == "http":
-            scope[RECEIVE] = receive
+            scope[RECEIVE], scope[SEND] = receive, send
         await super().__call__(scope, receive, send)
 
 
@@ -48,8 +51,12 @@ class Adapter:
 
     async def on_request(self, req: falcon.asgi.Request, resp: falcon.asgi.Response, **_params: str) -> None:
         """Serve one HTTP request."""
-        request = ApiRequest(req.scope, _chunks(req))
-        _answer(resp, await self._pipeline.serve(request), req.scope)
+        response = await self._pipeline.serve(ApiRequest(req.scope, _chunks(req)))
+        if req.method == "HEAD" and isinstance(response, Stream):
+            # Falcon sends no body, so it would never touch the stream.
+            await _Pushed(response, req.scope).close()
+            response = ApiResponse(b"", content_type=response.content_type, headers=response.headers)
+        _answer(resp, response, req.scope)
 
     async def on_error(
         self,
@@ -100,7 +107,7 @@ def _answer(resp: falcon.asgi.Response, response: ApiResponse | Stream, scope: d
         resp.status = response.status
         resp.data = response.body
     else:
-        resp.stream = _Pulled(response, scope[RECEIVE])
+        resp.stream = _Pushed(response, scope)  # type: ignore[assignment]  # any object with __aiter__ will do
 
 
 async def _chunks(req: falcon.asgi.Request) -> AsyncIterator[bytes]:
@@ -108,52 +115,44 @@ async def _chunks(req: falcon.asgi.Request) -> AsyncIterator[bytes]:
         yield chunk
 
 
-class _Pulled:
-    """A pushed stream, pulled by Falcon; ends with the stream or with the client."""
+class _Pushed:
+    """A stream as Falcon wants it: something to iterate.
 
-    def __init__(self, stream: Stream, receive: Callable[[], Awaitable[dict[str, Any]]]) -> None:
+    It yields once, so that the head of the answer goes out, and then sends its chunks itself; it ends with the stream or
+    with the client.
+    """
+
+    def __init__(self, stream: Stream, scope: dict[str, Any]) -> None:
         self._stream = stream
-        self._receive = receive
-        self._chunks: asyncio.Queue[bytes] = asyncio.Queue(1)
-        self._tasks: list[asyncio.Task[None]] = []
+        self._receive: Receive = scope[RECEIVE]
+        self._send: Send = scope[SEND]
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        loop = asyncio.get_running_loop()
-        producer = loop.create_task(self._stream.run(self._chunks.put))
-        gone = loop.create_task(self._client_gone())
-        self._tasks = [producer, gone]
         try:
-            # The head of the answer goes out at once, also when nothing has happened yet.
             yield b""
-            while (chunk := await self._next(producer, gone)) is not None:
-                yield chunk
+            async with asyncio.TaskGroup() as group:
+                producer = group.create_task(self._produce())
+                listener = group.create_task(self._cancel_when_client_goes(producer))
+                producer.add_done_callback(lambda _done: listener.cancel())
         finally:
             await self.close()
 
-    async def _next(self, producer: "asyncio.Task[None]", gone: "asyncio.Task[None]") -> bytes | None:
-        """Return the next chunk, None at the end of the stream or of the client."""
-        if not self._chunks.empty():
-            return self._chunks.get_nowait()
-        waiting = asyncio.get_running_loop().create_task(self._chunks.get())
-        await asyncio.wait((waiting, producer, gone), return_when=asyncio.FIRST_COMPLETED)
-        if waiting.done():
-            return waiting.result()
-        waiting.cancel()
-        if producer.done() and not producer.cancelled() and producer.exception() is not None:
-            log.warning("stream_failed", error=repr(producer.exception()))
-        return None if gone.done() or self._chunks.empty() else self._chunks.get_nowait()
+    async def _produce(self) -> None:
+        try:
+            await self._stream.run(self._push)
+        except Exception as error:
+            log.warning("stream_failed", exc_info=error)
 
-    async def _client_gone(self) -> None:
+    async def _push(self, chunk: bytes) -> None:
+        await self._send({"type": "http.response.body", "body": chunk, "more_body": True})
+
+    async def _cancel_when_client_goes(self, producer: "asyncio.Task[None]") -> None:
         while (await self._receive())["type"] != "http.disconnect":
             continue
+        producer.cancel()
 
     async def close(self) -> None:
-        """End the stream's tasks and give back what it holds. Idempotent."""
-        tasks, self._tasks = self._tasks, []
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks)
+        """Give back what the stream holds. Idempotent."""
         close, self._stream.close = self._stream.close, None
         if close is not None:
             await close()

@@ -63,7 +63,7 @@ def build_app(  # noqa: PLR0913 - the parts of a server, all by keyword
     adapter = Adapter(Pipeline(router, Guard(authenticators, authorizers, reader), config, metrics))
     app = AsgiApp()
     app.add_route("/api/v1/namespaces/{namespace}/pods/{name}/log", adapter)
-    app.add_sink(adapter.on_request, prefix="/")
+    app.add_sink(adapter.on_request, prefix="/")  # type: ignore[arg-type]  # falcon allows resp to be None for WebSockets
     app.add_error_handler(Exception, adapter.on_error)
     return app
 

@@ -139,7 +139,7 @@ class LogHandler:
 
 
 async def _nothing(send: SendChunk) -> None:
-    """A pod without a node has no output."""
+    """Send nothing: a pod without a node has no output."""
 
 
 def log_params(request: ApiRequest) -> dict[str, str]:

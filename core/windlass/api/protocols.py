@@ -15,6 +15,8 @@ from windlass.api.guard import PEER_CERTIFICATE
 
 HEAD_SECONDS = 30.0
 """How long a client may take from connecting (or from its last answer) to the end of a request's head."""
+WRITE_SECONDS = 60.0
+"""How long a client may leave a full send buffer untouched before it is cut off (W26)."""
 
 
 def peer_certificate(transport: asyncio.BaseTransport) -> dict[str, Any] | None:
@@ -31,6 +33,7 @@ class PeerCertificateProtocol(HttpToolsProtocol):
         """Remember the client's certificate and start the clock for the first head."""
         super().connection_made(transport)
         self._extensions = {PEER_CERTIFICATE: peer_certificate(transport)}
+        self._write_timer: asyncio.TimerHandle | None = None
         self._head_timer: asyncio.TimerHandle | None = self.loop.call_later(HEAD_SECONDS, self._too_slow)
 
     def on_message_begin(self) -> None:
@@ -48,7 +51,19 @@ class PeerCertificateProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the clock."""
         self._stop_timer()
-        super().connection_lost(exc)
+        super().connection_lost(exc)  # resumes writing, so that no sender waits for ever
+
+    def pause_writing(self) -> None:
+        """Start the clock for a client that does not take what it asked for."""
+        super().pause_writing()
+        self._write_timer = self.loop.call_later(WRITE_SECONDS, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """Stop the clock: the client reads on."""
+        if self._write_timer is not None:
+            self._write_timer.cancel()
+            self._write_timer = None
+        super().resume_writing()
 
     def _stop_timer(self) -> None:
         if self._head_timer is not None:
@@ -67,7 +82,5 @@ class PeerCertificateWebSocketProtocol(WSProtocol):
     def handle_connect(self, event: Any) -> None:
         """Begin a WebSocket; the application starts only after this returns."""
         super().handle_connect(event)
-        self.scope["extensions"] = {  # type: ignore[typeddict-item]
-            **(self.scope.get("extensions") or {}),
-            PEER_CERTIFICATE: peer_certificate(self.transport),
-        }
+        extensions: dict[str, Any] = {**(self.scope.get("extensions") or {})}
+        self.scope["extensions"] = {**extensions, PEER_CERTIFICATE: peer_certificate(self.transport)}  # type: ignore[dict-item]

@@ -1,6 +1,6 @@
 """What handlers answer: bytes at once, or a stream that runs until it or the client ends."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -40,7 +40,7 @@ class Stream:
     `close` is awaited at the end in any case, also when `run` was never started.
     """
 
-    run: Callable[[SendChunk], Awaitable[None]]
+    run: Callable[[SendChunk], Coroutine[Any, Any, None]]
     content_type: str = JSON
     headers: list[tuple[str, str]] = field(default_factory=list)
     close: Callable[[], Awaitable[None]] | None = None

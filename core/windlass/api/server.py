@@ -1,6 +1,9 @@
 """`windlass apiserver`: the application under gunicorn, in as many workers as wanted."""
 
 import asyncio
+import ctypes
+import os
+import signal
 import ssl
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -27,6 +30,7 @@ GRACE_SECONDS = 2
 KEEP_ALIVE_SECONDS = 75
 RETRY_SECONDS = 0.5
 PROCESS = "apiserver"
+PR_SET_PDEATHSIG = 1
 log = get_logger(__name__)
 
 
@@ -43,7 +47,15 @@ class ServerOptions:
     log_level: str = "info"
 
 
-class Worker(UvicornWorker):
+def die_with_parent(arbiter: Any, _worker: Any) -> None:
+    """Have the kernel end a worker whose arbiter has been killed, so that it does not go on holding the port."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != arbiter.pid:
+        os._exit(1)
+
+
+class Worker(UvicornWorker):  # type: ignore[misc]  # untyped library
     """uvicorn's worker with our protocols."""
 
     CONFIG_KWARGS: Mapping[str, Any] = {
@@ -58,7 +70,7 @@ class Worker(UvicornWorker):
     }
 
 
-class Server(BaseApplication):
+class Server(BaseApplication):  # type: ignore[misc]  # untyped library
     """gunicorn's application: configured here, loaded in each worker."""
 
     def __init__(self, options: ServerOptions) -> None:
@@ -82,6 +94,7 @@ class Server(BaseApplication):
             "ca_certs": str(pki / "ca.crt"),
             "cert_reqs": ssl.CERT_OPTIONAL,
             "proc_name": "windlass-apiserver",
+            "post_fork": die_with_parent,
         }
         for name, value in settings.items():
             self.cfg.set(name, value)

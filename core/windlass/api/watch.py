@@ -72,7 +72,7 @@ class WatchHandler:
             raise BadRequestError("a watch can only be sent as JSON")
         options = await self._options(request, registry)
         watch = _open(self, registry, renderer, options)
-        return Stream(watch.run, content_type=renderer.representation.content_type)
+        return Stream(watch.run, content_type=renderer.representation.content_type, close=watch.close)
 
     async def _options(self, request: ApiRequest, registry: Registry) -> WatchOptions:
         fields = request.value("fieldSelector")
@@ -81,7 +81,7 @@ class WatchHandler:
         listing = ListOptions(label_selector=request.value("labelSelector"), field_selector=fields)
         selection = parse_selection(registry.kind, request.path.namespace, listing)
         version, asked = request.value("resourceVersion"), request.flag("sendInitialEvents")
-        _check_initial(registry.kind, asked, request.value("resourceVersionMatch"))
+        _check_initial(registry.kind, request.value("resourceVersionMatch"), asked=asked)
         timeout = request.integer("timeoutSeconds") or 0
         minimum = self.config.min_watch_timeout_seconds
         bookmarks = bool(request.flag("allowWatchBookmarks"))
@@ -99,7 +99,7 @@ class WatchHandler:
         )
 
 
-def _check_initial(kind: KindDefinition, asked: bool | None, match: str) -> None:
+def _check_initial(kind: KindDefinition, match: str, *, asked: bool | None) -> None:
     if asked is None and match:
         problem = "Forbidden: resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided"
     elif asked is not None and match != "NotOlderThan":
@@ -158,7 +158,7 @@ class _Lines:
         obj = {"kind": self._kind.kind, "apiVersion": self._kind.api_version, "metadata": metadata}
         form = self._renderer.representation.form
         if form == "Table":
-            table = {
+            table: dict[str, Any] = {
                 "kind": "Table",
                 "apiVersion": "meta.k8s.io/v1",
                 "metadata": metadata,
@@ -210,7 +210,10 @@ class Watch:
                 pump.add_done_callback(lambda _done: ticker.cancel())
         finally:
             self._handler.active -= 1
-            self._watcher.close()
+
+    async def close(self) -> None:
+        """Let go of the cache, also when `run` was never called."""
+        self._watcher.close()
 
     async def _pump(self, send: SendChunk) -> None:
         try:

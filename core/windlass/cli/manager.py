@@ -17,7 +17,7 @@ from windlass.cli.options import config_option, log_level_option
 @click.option("--no-scheduler", is_flag=True, help="Leave scheduling to another process.")
 @config_option
 @log_level_option
-def manager(  # noqa: PLR0913, PLR0917 - one per option
+def manager(  # noqa: PLR0913 - one per option
     kubeconfig: Path,
     address: str,
     port: int,

@@ -25,6 +25,7 @@ MAX_SNAPSHOTS = 64
 TOKEN_VERSION = "meta.k8s.io/v1"  # noqa: S105 - the format's name, not a secret
 INCONSISTENT = -1
 MAX_TOKEN_LENGTH = 4096
+INVALID_CONTINUE = "continue key is not valid: it must be metadata.continue of the page before"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +44,13 @@ class Token:
 def decode_token(text: str) -> Token:
     """Read a token. Raises 400 for anything that we did not write."""
     try:
-        if len(text) > MAX_TOKEN_LENGTH:
-            raise ValueError("too long")
-        raw = orjson.loads(base64.urlsafe_b64decode(text.encode("ascii") + b"=" * (-len(text) % 4)))
-        token = Token(raw["rv"], raw["start"])
-        if raw["v"] != TOKEN_VERSION or type(token.revision) is not int or type(token.start) is not str:
-            raise ValueError("not ours")
+        padded = text[:MAX_TOKEN_LENGTH].encode("ascii") + b"=" * (-len(text) % 4)
+        raw = orjson.loads(base64.urlsafe_b64decode(padded))
+        version, token = raw["v"], Token(raw["rv"], raw["start"])
     except (binascii.Error, ValueError, KeyError, TypeError) as error:
-        raise BadRequestError("continue key is not valid: it must be metadata.continue of the page before") from error
+        raise BadRequestError(INVALID_CONTINUE) from error
+    if version != TOKEN_VERSION or type(token.revision) is not int or type(token.start) is not str:
+        raise BadRequestError(INVALID_CONTINUE)
     return token
 
 

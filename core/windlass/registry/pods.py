@@ -87,7 +87,7 @@ def _assign(backend: Backend, pod: Obj, node: str, metadata: dict[str, Any]) -> 
 
 
 async def evict(backend: Backend, context: RequestContext, target: Target, body: Body) -> Written:
-    """Delete a pod gracefully on somebody else's wish. (Disruption budgets have no kind yet, so none can object.)"""
+    """Delete a pod gracefully on somebody else's wish. Disruption budgets have no kind yet, so none can object."""
     eviction = _checked(body, "Eviction", EVICTION_VERSIONS, target.name)
     place(target.kind, {"metadata": dict(eviction.get("metadata") or {})}, target.namespace, target.name)
     options = delete_options(eviction.get("deleteOptions") or {})

@@ -24,29 +24,29 @@ def _details(kind: KindDefinition, name: str) -> ErrorDetails:
 
 
 def not_found(kind: KindDefinition, name: str) -> NotFoundError:
-    """No object of that name."""
+    """Refuse for want of an object of that name."""
     return NotFoundError(f'{kind.resource.qualified} "{name}" not found', details=_details(kind, name))
 
 
 def already_exists(kind: KindDefinition, name: str) -> AlreadyExistsError:
-    """A create met an object of that name."""
+    """Refuse a create that met an object of that name."""
     return AlreadyExistsError(f'{kind.resource.qualified} "{name}" already exists', details=_details(kind, name))
 
 
 def conflict(kind: KindDefinition, name: str, why: str = MODIFIED) -> ConflictError:
-    """The object is not what the caller took it for."""
+    """Refuse a write to an object that is not what the caller took it for."""
     return ConflictError(
         f'Operation cannot be fulfilled on {kind.resource.qualified} "{name}": {why}', details=_details(kind, name)
     )
 
 
 def forbidden(kind: KindDefinition, name: str, why: str) -> ForbiddenError:
-    """The caller may not, whatever its rights."""
+    """Refuse what nobody may, whatever their rights."""
     return ForbiddenError(f'{kind.resource.qualified} "{name}" is forbidden: {why}', details=_details(kind, name))
 
 
 def invalid(kind: KindDefinition, name: str, causes: Sequence[FieldError]) -> InvalidError:
-    """Fields are wrong; all of them are listed."""
+    """Refuse wrong fields, listing all of them."""
     listed = list(dict.fromkeys(f"{cause.field}: {cause.message}" if cause.field else cause.message for cause in causes))
     text = listed[0] if len(listed) == 1 else f"[{', '.join(listed)}]"
     qualified = f"{kind.kind}.{kind.group}" if kind.group else kind.kind
@@ -55,7 +55,7 @@ def invalid(kind: KindDefinition, name: str, causes: Sequence[FieldError]) -> In
 
 
 def cannot_handle(kind: KindDefinition, why: str, causes: Sequence[FieldError] = ()) -> BadRequestError:
-    """The body is not an object of this kind."""
+    """Refuse a body that is no object of this kind."""
     return BadRequestError(
         f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}: {why}',
         details=ErrorDetails(causes=tuple(causes)),
@@ -63,12 +63,12 @@ def cannot_handle(kind: KindDefinition, why: str, causes: Sequence[FieldError] =
 
 
 def expired(message: str, continue_: str = "") -> GoneError:
-    """History no longer reaches back that far; `continue_` is a fresh token for an inconsistent rest of a list."""
+    """Refuse to reach back so far; `continue_` is a fresh token for an inconsistent rest of a list."""
     return GoneError(message, metadata={"continue": continue_} if continue_ else None)
 
 
 def too_large_resource_version(asked: int, current: int) -> RequestTimeoutError:
-    """The caller has seen a future that this server has not reached within its deadline."""
+    """Refuse a caller who has seen a future that this server has not reached within its deadline."""
     return RequestTimeoutError(
         f"Too large resource version: {asked}, current: {current}",
         details=ErrorDetails(

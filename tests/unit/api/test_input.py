@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from windlass.api.request import parse_path
-from windlass.errors import ApiError
+from windlass.errors import BadRequestError, NotFoundError
 
 CMS = "/api/v1/namespaces/default/configmaps"
 LIMIT = 3 * 1024 * 1024
@@ -35,8 +35,8 @@ async def test_bodies_that_are_no_object(api, body):
 
 
 @pytest.mark.parametrize("body", [
-    b"a: &a [1]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b]\nd: &d [*c,*c,*c,*c,*c,*c,*c,*c,*c]\n"
-    b"e: &e [*d,*d,*d,*d,*d,*d,*d,*d,*d]\nf: &f [*e,*e,*e,*e,*e,*e,*e,*e,*e]\ng: [*f,*f,*f,*f,*f,*f,*f,*f,*f]\n",
+    (b"a: &a [1]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b]\nd: &d [*c,*c,*c,*c,*c,*c,*c,*c,*c]\n"
+    b"e: &e [*d,*d,*d,*d,*d,*d,*d,*d,*d]\nf: &f [*e,*e,*e,*e,*e,*e,*e,*e,*e]\ng: [*f,*f,*f,*f,*f,*f,*f,*f,*f]\n"),
     b"!!python/object/apply:os.system ['true']", b"---\na: 1\n" * 1000, b"a: [", b"{" * 10_000,
 ])
 async def test_yaml_bombs(api, body):
@@ -120,11 +120,10 @@ def test_any_path_parses_or_is_refused(raw):
     """A31, A39."""
     try:
         parsed = parse_path(b"/" + raw)
-    except ApiError as error:
-        assert error.code in (400, 404)
-    else:
-        assert ".." not in parsed.text.split("/")
-        assert "\x00" not in parsed.text
+    except (BadRequestError, NotFoundError):
+        return
+    assert ".." not in parsed.text.split("/")
+    assert "\x00" not in parsed.text
 
 
 JSON = st.recursive(

@@ -213,7 +213,8 @@ async def test_table_watch(api, make):
 
 async def test_event_watch_under_the_other_group(api):
     async with api.watch("/apis/events.k8s.io/v1/events?watch=1") as watch:
-        body = {"metadata": {"name": "e1"}, "involvedObject": {"kind": "Pod", "name": "w", "namespace": "default"}, "reason": "R", "message": "m", "type": "Normal"}
+        body = {"metadata": {"name": "e1"}, "involvedObject": {"kind": "Pod", "name": "w", "namespace": "default"},
+                "reason": "R", "message": "m", "type": "Normal"}
         await api.ok("POST", "/api/v1/namespaces/default/events", body)
         assert (await watch.next())["object"]["note"] == "m"
 
@@ -247,5 +248,7 @@ class TestFewWatches:
             assert refused.status == 429
             assert refused.header("retry-after") == "1"
             assert json.loads(refused.body)["reason"] == "TooManyRequests"
-        async with api.watch(path):
+        for _ in range(3):
+            assert (await api.call("HEAD", path)).status == 200
+        async with api.watch(path), api.watch(path):
             pass

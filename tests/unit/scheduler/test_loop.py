@@ -5,8 +5,8 @@ import copy
 from contextlib import asynccontextmanager
 
 import pytest
-from windlass.apis.resources import NODES, PODS
 
+from windlass.apis.resources import NODES, PODS
 from windlass.errors import ConflictError, NotFoundError, PluginError, UnavailableError
 from windlass.plugin.interfaces.per_node import per_node_filter, per_node_score
 from windlass.plugin.interfaces.scheduler import Code, PluginStatus, SchedulerPluginRegistration

@@ -59,7 +59,8 @@ def _message(name: str, data: bytes, depth: int) -> Any:
         return special(data)
     if depth > MAX_DEPTH:
         raise broken(f"it nests more than {MAX_DEPTH} levels deep")
-    fields, decoded = _messages()[name], {}
+    fields = _messages()[name]
+    decoded: dict[str, Any] = {}
     for number, value in read_fields(data):
         if number in fields:
             field, code = fields[number]

@@ -19,7 +19,7 @@ def parse_url(url: str, data_dir: Path) -> tuple[str, str]:
     """
     match = PATTERN.fullmatch(url)
     if match is None:
-        raise ConfigError(f"store {url.split('@')[-1]!r}: want zookeeper://[user:password@]host:port[,host:port...][/chroot]")
+        raise ConfigError(f"store {url.rsplit('@', maxsplit=1)[-1]!r}: want zookeeper://[user:password@]host:port[,host:port...][/chroot]")
     credentials = match.group(1) or os.environ.get(ENVIRONMENT) or _own_credentials(data_dir)
     return match.group(2) + (match.group(3) or "/windlass").rstrip("/"), credentials
 

@@ -252,3 +252,21 @@ def test_a_set_that_fails_is_told():
     world.sets[uid] = {**world.sets[uid], "status": {"conditions": [failure]}}
     world.step()
     assert world.condition("ReplicaFailure") == ("True", "FailedCreate")
+
+
+def test_a_rollback_by_a_go_client_finds_the_old_set():
+    """`kubectl rollout undo` sends the template as Go types it: without false, zero and empty values."""
+    world = World()
+    loose = {"containers": [{"image": "v1", "tty": False, "stdin": False, "env": [{"name": "A", "value": ""}]}],
+             "hostNetwork": False, "securityContext": {}, "automountServiceAccountToken": False}
+    world.change(template={"metadata": {"labels": {"app": "web"}, "generation": 0}, "spec": loose})
+    world.run()
+    world.set_image("v2")
+    world.run()
+    tight = {"containers": [{"image": "v1", "env": [{"name": "A"}]}], "automountServiceAccountToken": False}
+    world.change(template={"metadata": {"labels": {"app": "web"}, "creationTimestamp": None}, "spec": tight})
+    world.run()
+    assert len(world.sets) == 2
+    world.change(template={"metadata": {"labels": {"app": "web"}}, "spec": {"containers": tight["containers"]}})
+    world.run()
+    assert len(world.sets) == 3

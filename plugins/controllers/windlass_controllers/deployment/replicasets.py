@@ -11,6 +11,11 @@ from windlass_controllers.pods import ALPHABET
 
 Obj = dict[str, Any]
 HASH_LABEL = "pod-template-hash"
+_ZERO_IS_ABSENT = frozenset({
+    "generation", "hostIPC", "hostNetwork", "hostPID", "readOnly", "stdin", "stdinOnce", "tty",
+})
+"""Kubernetes types these without a pointer, so its clients cannot tell false from absent."""
+_EMPTY_MEANS_SOMETHING = frozenset({"emptyDir", "labelSelector", "namespaceSelector", "storageClassName"})
 
 
 def replicas_of(obj: Mapping[str, Any]) -> int:
@@ -57,10 +62,19 @@ def _comparable(template: Mapping[str, Any]) -> bytes:
 
 def _pruned(value: Any) -> Any:
     if isinstance(value, dict):
-        return {k: _pruned(v) for k, v in value.items() if (v is not None and v not in ([], {})) or k == "emptyDir"}
+        return {key: _pruned(item) for key, item in value.items() if not _says_nothing(key, item)}
     if isinstance(value, list):
         return [_pruned(item) for item in value]
     return value
+
+
+def _says_nothing(key: str, value: Any) -> bool:
+    """Say whether a field means the same as its absence: Kubernetes' clients drop and add such fields at will."""
+    if key in _ZERO_IS_ABSENT and value in (False, 0):
+        return True
+    if value in ("", [], {}):
+        return key not in _EMPTY_MEANS_SOMETHING
+    return value is None
 
 
 def template_hash(template: Mapping[str, Any], collision_count: int) -> str:

@@ -10,11 +10,6 @@ from windlass.plugin import hookspecs
 
 ROOT = Path(__file__).parents[2]
 HOOKS = [name for name, value in vars(hookspecs).items() if hasattr(value, f"{hookspecs.PROJECT}_spec")]
-NOT_YET_USED = {
-    # Named by the design; their built-in comes with the storage and network issues.
-    "register_service_proxies",
-    "register_volume_drivers",
-}
 
 
 def test_there_are_hooks():
@@ -27,7 +22,7 @@ def test_hook_is_documented_with_its_signature(hook):
     assert f"## `{hook}({parameters})`" in (ROOT / "docs/plugin_hooks.md").read_text()
 
 
-@pytest.mark.parametrize("hook", [hook for hook in HOOKS if hook not in NOT_YET_USED])
+@pytest.mark.parametrize("hook", HOOKS)
 def test_hook_is_implemented_by_a_builtin_or_an_example(hook):
     sources = [p for part in ("core", "hostagent", "plugins", "examples") for p in (ROOT / part).rglob("*.py")]
     pattern = re.compile(rf"@(?:windlass\.)?hookimpl\s+def {hook}\(")

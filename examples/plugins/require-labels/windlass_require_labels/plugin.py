@@ -4,6 +4,7 @@
 labels = ["team"]
 """
 
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,6 +12,7 @@ import marshmallow
 
 from windlass import AdmissionRequest, DriverRegistration, InvalidError, hookimpl
 
+log = logging.getLogger(__name__)
 WORKLOADS = frozenset({"deployments", "replicasets", "pods"})
 
 
@@ -53,3 +55,17 @@ def register_config_schema() -> Mapping[str, Any]:
 def register_admission_plugins() -> Sequence[DriverRegistration]:
     """Hand out the one admission plugin."""
     return [DriverRegistration("RequireLabels", RequireLabels, "workloads carry the required labels")]
+
+
+@hookimpl
+def on_startup(process: str) -> None:
+    """Say that the policy is in force, in the process that enforces it."""
+    if process == "apiserver":
+        log.warning("require-labels is in force")
+
+
+@hookimpl
+def on_shutdown(process: str) -> None:
+    """Say that it no longer is."""
+    if process == "apiserver":
+        log.warning("require-labels is no longer in force")

@@ -34,7 +34,26 @@ class AsgiApp(falcon.asgi.App):  # type: ignore[type-arg]
         """Serve one ASGI connection."""
         if scope["type"] == "http":
             scope[RECEIVE], scope[SEND] = receive, send
+            receive = _Begun(receive)
         await super().__call__(scope, receive, send)
+
+
+class _Begun:
+    """`receive` whose first event is there at once: Falcon waits for one before it serves.
+
+    A body that is refused by its head is thus refused without a byte of it, and the pipeline's deadline counts for one
+    that never comes.
+    """
+
+    def __init__(self, receive: Callable[[], Awaitable[dict[str, Any]]]) -> None:
+        self._receive = receive
+        self._begun = False
+
+    async def __call__(self) -> dict[str, Any]:
+        if self._begun:
+            return await self._receive()
+        self._begun = True
+        return {"type": "http.request", "body": b"", "more_body": True}
 
 
 class Adapter:
@@ -85,11 +104,14 @@ class Adapter:
         response = await self._pipeline.serve(ApiRequest({**req.scope, "method": "GET"}, None))
         offered = ws.subprotocols or ("",)
         protocol = next((known for known in LOG_PROTOCOLS if known in offered), None)
-        if isinstance(response, ApiResponse) or protocol is None:
+        if isinstance(response, ApiResponse):
             await ws.close(WEBSOCKET_REFUSED)
             return
-        await ws.accept(subprotocol=protocol or None)
         try:
+            if protocol is None:
+                await ws.close(WEBSOCKET_REFUSED)
+                return
+            await ws.accept(subprotocol=protocol or None)
             await response.run(ws.send_data)
             await ws.close()
         except falcon.WebSocketDisconnected:

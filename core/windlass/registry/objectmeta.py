@@ -11,6 +11,7 @@ from windlass.registry.refusals import conflict
 
 SUFFIX_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
 SUFFIX_LENGTH = 5
+MAX_NAME = 253
 MAX_GENERATED_BASE = 63 - SUFFIX_LENGTH
 SERVER_OWNED = ("uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation", "selfLink")
 
@@ -75,7 +76,11 @@ def carry_over(kind: KindDefinition, new: Obj, old: Obj) -> None:
 def validate_metadata(obj: Obj) -> list[FieldError]:
     """Check the name of a new object; labels, annotations and references are the schema's."""
     metadata = obj["metadata"]
-    name = metadata.get("name", "")
+    name, base = metadata.get("name", ""), metadata.get("generateName", "")
+    if len(base) > MAX_NAME:
+        # What it begins with has become the name, which is checked below; only its length is lost on the way.
+        problem = f'Invalid value: "{base[:MAX_NAME]}...": must be no more than {MAX_NAME} characters'
+        return [FieldError("metadata.generateName", problem)]
     if not name:
         return [FieldError("metadata.name", "Required value: name or generateName is required", "FieldValueRequired")]
     return [

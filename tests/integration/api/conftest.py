@@ -11,12 +11,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
+
 from windlass.auth.pki import CertificateAuthority, CertificateRequest
 from windlass.cli.cluster import Cluster, issue_identities
 from windlass.cli.datadir import DataDir
@@ -124,8 +125,7 @@ class ApiServer:
     def start(self) -> None:
         with (self.data_dir.root / "apiserver.log").open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "windlass.cli", "apiserver", "--data-dir", str(self.data_dir.root)]
-                + ["--store", "sqlite", "--bind", f"127.0.0.1:{self.port}"],
+                [sys.executable, "-m", "windlass.cli", "apiserver", "--data-dir", str(self.data_dir.root), "--store", "sqlite", "--bind", f"127.0.0.1:{self.port}"],
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
@@ -200,10 +200,8 @@ class ApiServer:
     def raw(self, data: bytes, *, user: str = "admin", half_close: bool = False) -> Answer:
         """Send bytes and read one answer; a server that refuses may stop reading early."""
         with self.connect(user) as connection:
-            try:
+            with suppress(BrokenPipeError, ConnectionResetError, ssl.SSLError):
                 connection.sendall(data)
-            except (BrokenPipeError, ConnectionResetError, ssl.SSLError):
-                pass
             if half_close:
                 connection.unwrap()
             return read_answer(connection)

@@ -1,5 +1,7 @@
 """Bounds on requests in work: reads and writes apart, and a lane of their own for what keeps the cluster alive."""
 
+from functools import partial
+
 from prometheus_client import Gauge
 
 from windlass.api.config import ApiConfig
@@ -22,7 +24,8 @@ class Lanes:
             "watch": config.max_watches,
         }
         self._inside = dict.fromkeys((*self._limits, EXEMPT), 0)
-        self._gauges = {lane: gauge.labels(lane) for lane in self._inside}
+        for lane in self._inside:
+            gauge.labels(lane).set_function(partial(self._inside.__getitem__, lane))
 
     def enter(self, request: ApiRequest, *, streams: bool) -> str:
         """Take a place and return the lane to `leave`. Raises 429."""
@@ -33,13 +36,11 @@ class Lanes:
                 details=ErrorDetails(retry_after_seconds=1),
             )
         self._inside[lane] += 1
-        self._gauges[lane].set(self._inside[lane])
         return lane
 
     def leave(self, lane: str) -> None:
         """Give the place back."""
         self._inside[lane] -= 1
-        self._gauges[lane].set(self._inside[lane])
 
 
 def _lane(request: ApiRequest, *, streams: bool) -> str:

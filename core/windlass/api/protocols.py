@@ -49,8 +49,10 @@ class PeerCertificateProtocol(HttpToolsProtocol):
         super().on_headers_complete()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget the clock."""
+        """Forget the clocks."""
         self._stop_timer()
+        if self._write_timer is not None:
+            self._write_timer.cancel()
         super().connection_lost(exc)  # resumes writing, so that no sender waits for ever
 
     def pause_writing(self) -> None:

@@ -101,12 +101,18 @@ def _dry_run(raw: Any) -> list[Any]:
     return raw.get("dryRun") or [] if isinstance(raw, dict) else []
 
 
+def _given(raw: dict[str, Any], key: str, absent: Any) -> Any:
+    """Return a value; null counts as absent."""
+    value = raw.get(key)
+    return absent if value is None else value
+
+
 def delete_options(raw: Any) -> DeleteOptions:
     """Read a DeleteOptions body. Raises 400."""
     if not isinstance(raw, dict):
         raise BadRequestError("DeleteOptions must be a JSON object")
-    preconditions = raw.get("preconditions") or {}
-    grace, policy = raw.get("gracePeriodSeconds"), raw.get("propagationPolicy") or ""
+    preconditions, policy = _given(raw, "preconditions", {}), _given(raw, "propagationPolicy", "")
+    grace = raw.get("gracePeriodSeconds")
     if grace is not None and (type(grace) is not int or abs(grace) >= 2**63):
         raise BadRequestError("gracePeriodSeconds: must be an integer")
     if raw.get("orphanDependents") is not None:
@@ -115,7 +121,7 @@ def delete_options(raw: Any) -> DeleteOptions:
         policy = "Orphan" if raw["orphanDependents"] else "Background"
     if not isinstance(policy, str) or not isinstance(preconditions, dict):
         raise BadRequestError("propagationPolicy must be a string, preconditions an object")
-    uid, version = preconditions.get("uid") or "", preconditions.get("resourceVersion") or ""
+    uid, version = _given(preconditions, "uid", ""), _given(preconditions, "resourceVersion", "")
     if not isinstance(uid, str) or not isinstance(version, str):
         raise BadRequestError("preconditions.uid and preconditions.resourceVersion must be strings")
     return DeleteOptions(grace, policy, uid, version)

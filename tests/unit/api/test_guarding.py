@@ -12,7 +12,8 @@ CMS = "/api/v1/namespaces/default/configmaps"
 
 @pytest.mark.parametrize("path", ["/", "/api", "/apis", "/version", "/metrics", "/openapi/v2", "/openapi/v3", CMS,
                                   f"{CMS}/x",
-                                  "/api/v1/pods?watch=1", "/api/v1/namespaces/default/pods/x/log", "/apis/windlass.dev/v1/plugins", "/nope"])
+                                  "/api/v1/pods?watch=1", "/api/v1/namespaces/default/pods/x/log",
+                                  "/apis/windlass.dev/v1/plugins", "/nope"])
 async def test_anonymous_requests_are_401_save_health(api, path):
     """S46."""
     answer = await api.call("GET", path, user="")

@@ -65,7 +65,7 @@ def test_a_killed_container_is_restarted(cluster, namespace, manifest):
     applied(cluster, namespace, manifest, replicas=1)
     (container,) = containers(cluster, namespace)
     cluster.run("docker", "kill", container)
-    status = lambda: pods(cluster, namespace)[0]["status"]["containerStatuses"][0]  # noqa: E731
+    status = lambda: pods(cluster, namespace)[0]["status"]["containerStatuses"][0]
     cluster.wait(lambda: status()["restartCount"] == 1 and status()["ready"])
     assert containers(cluster, namespace) != {container}
     assert pods(cluster, namespace)[0]["status"]["containerStatuses"][0]["lastState"]["terminated"]["exitCode"] == 137
@@ -113,7 +113,7 @@ def test_logs(cluster, namespace, manifest):
         replicas=1,
         command=["sh", "-c", "for i in 1 2 3; do echo line $i; done; exec sleep 1000"],
     )
-    logs = lambda *options: cluster.kubectl("logs", "deployment/web", "-n", namespace, *options)  # noqa: E731
+    logs = lambda *options: cluster.kubectl("logs", "deployment/web", "-n", namespace, *options)
     assert logs() == "line 1\nline 2\nline 3\n"
     assert logs("--tail=1") == "line 3\n"
     assert logs("--limit-bytes=6") == "line 1"

@@ -196,7 +196,7 @@ def test_wait(kubectl, web):
 def test_delete_with_every_cascade(kubectl, web, hollow_cluster, cascade):
     """C056, C061."""
     kubectl("delete", web, f"--cascade={cascade}", "--timeout=60s")
-    names = lambda: kubectl("get", "replicasets,pods", "-o", "name").split()  # noqa: E731
+    names = lambda: kubectl("get", "replicasets,pods", "-o", "name").split()
     if cascade == "orphan":
         hollow_cluster.wait(lambda: "ownerReferences" not in kubectl("get", "replicasets", "-o", "yaml"))
         assert len(names()) == 4

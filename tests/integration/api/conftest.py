@@ -125,7 +125,18 @@ class ApiServer:
     def start(self) -> None:
         with (self.data_dir.root / "apiserver.log").open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "windlass.cli", "apiserver", "--data-dir", str(self.data_dir.root), "--store", "sqlite", "--bind", f"127.0.0.1:{self.port}"],
+                [
+                    sys.executable,
+                    "-m",
+                    "windlass.cli",
+                    "apiserver",
+                    "--data-dir",
+                    str(self.data_dir.root),
+                    "--store",
+                    "sqlite",
+                    "--bind",
+                    f"127.0.0.1:{self.port}",
+                ],
                 stdout=log,
                 stderr=log,
                 start_new_session=True,

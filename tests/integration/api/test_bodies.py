@@ -68,7 +68,12 @@ def test_a_gzip_bomb_is_not_unpacked(api, configmaps, unchanged):
 
 @pytest.mark.parametrize(
     ("body", "encoding", "status"),
-    [(b"not gzip", "gzip", 400), (gzip.compress(b"{}")[:-9], "gzip", 400), (b"{}", "br", 415), (b"{}", "gzip, gzip", 415)],
+    [
+        (b"not gzip", "gzip", 400),
+        (gzip.compress(b"{}")[:-9], "gzip", 400),
+        (b"{}", "br", 415),
+        (b"{}", "gzip, gzip", 415),
+    ],
 )
 def test_encodings_that_are_not_so(api, configmaps, unchanged, body, encoding, status):
     """A34: 400 for broken gzip, 415 for encodings that nobody offered."""
@@ -193,8 +198,14 @@ def doubling(count: int) -> list[dict[str, str]]:
 JSON_PATCHES = {
     "operations": [{"op": "add", "path": "/data/k", "value": "v"}] * 30_000,
     "doubling": doubling(40),
-    "index": [{"op": "add", "path": "/metadata/finalizers", "value": []}, {"op": "add", "path": "/metadata/finalizers/1000000", "value": "x"}],
-    "test-missing": [{"op": "add", "path": "/data/new", "value": "v"}, {"op": "test", "path": "/data/none", "value": "x"}],
+    "index": [
+        {"op": "add", "path": "/metadata/finalizers", "value": []},
+        {"op": "add", "path": "/metadata/finalizers/1000000", "value": "x"},
+    ],
+    "test-missing": [
+        {"op": "add", "path": "/data/new", "value": "v"},
+        {"op": "test", "path": "/data/none", "value": "x"},
+    ],
     "test-differs": [{"op": "remove", "path": "/data/list"}, {"op": "test", "path": "/metadata/name", "value": "x"}],
     "remove-missing": [{"op": "remove", "path": "/data/none"}],
     "into-string": [{"op": "add", "path": "/data/list/-", "value": "x"}],
@@ -235,9 +246,7 @@ def test_objects_that_no_store_takes(api, configmaps, unchanged):
 def test_an_object_that_grows_by_small_patches_stays_within_the_bound(api, configmaps):
     """R12: each step is small, the sum is not; the last good state stays."""
     api.request("POST", configmaps, {"metadata": {"name": "grows"}}).expect(201)
-    statuses = [
-        api.patch(f"{configmaps}/grows", {"data": {f"k{number}": "x" * 200_000}}).status for number in range(7)
-    ]
+    statuses = [api.patch(f"{configmaps}/grows", {"data": {f"k{number}": "x" * 200_000}}).status for number in range(7)]
     kept = statuses.count(200)
     assert set(statuses) <= {200, 413, 422}
     assert 3 <= kept < 7

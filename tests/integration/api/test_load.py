@@ -193,7 +193,12 @@ def test_empty_segments(api, path):
 
 def test_bytes_that_are_no_http(api):
     """A39: garbage in the request line is refused or cut off, and the server lives."""
-    for garbage in (b"\x00\x01\x02\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n", b"GET /api v1 HTTP/1.1\r\n\r\n", b"A" * 100_000):
+    for garbage in (
+        b"\x00\x01\x02\r\n\r\n",
+        b"GET / HTTP/9.9\r\n\r\n",
+        b"GET /api v1 HTTP/1.1\r\n\r\n",
+        b"A" * 100_000,
+    ):
         with api.connect() as connection:
             connection.sendall(garbage)
             try:

@@ -20,7 +20,8 @@ HERE = Path(__file__).parent
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "3"))
 GETS, CREATES = 20_000, 6_000
 BODY = {
-    "apiVersion": "v1", "kind": "ConfigMap",
+    "apiVersion": "v1",
+    "kind": "ConfigMap",
     "metadata": {"name": "@N@", "namespace": "default", "labels": {"app": "bench", "tier": "front"}},
     "data": {"payload": "x" * 560},
 }
@@ -33,7 +34,14 @@ def free_port() -> int:
 
 
 def load(**job):
-    done = subprocess.run([sys.executable, HERE / "load.py"], input=json.dumps(job), text=True, capture_output=True, timeout=300, check=False)
+    done = subprocess.run(
+        [sys.executable, HERE / "load.py"],
+        input=json.dumps(job),
+        text=True,
+        capture_output=True,
+        timeout=300,
+        check=False,
+    )
     if done.returncode:
         raise RuntimeError(done.stderr[-2000:])
     return json.loads(done.stdout)
@@ -51,8 +59,22 @@ def windlass(store: str):
     data_dir.prepare()
     issue_identities(data_dir, Cluster(store, "hollow", port, "bench", "127.0.0.1", "10.244.0.0/24"))
     with (root / "log").open("w") as log:
-        process = subprocess.Popen([sys.executable, "-m", "windlass.cli", "apiserver", "--data-dir", root, "--store", store,
-                                    "--bind", f"127.0.0.1:{port}"], stdout=log, stderr=log)
+        process = subprocess.Popen(
+            [
+                sys.executable,
+                "-m",
+                "windlass.cli",
+                "apiserver",
+                "--data-dir",
+                root,
+                "--store",
+                store,
+                "--bind",
+                f"127.0.0.1:{port}",
+            ],
+            stdout=log,
+            stderr=log,
+        )
     try:
         from windlass.cli.ready import admin_context, fetch
 
@@ -62,8 +84,13 @@ def windlass(store: str):
             if process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError((root / "log").read_text()[-2000:])
             time.sleep(0.05)
-        yield {"host": "127.0.0.1", "port": port, "ca": str(root / "pki/ca.crt"), "cert": str(root / "pki/admin.crt"),
-               "key": str(root / "pki/admin.key")}
+        yield {
+            "host": "127.0.0.1",
+            "port": port,
+            "ca": str(root / "pki/ca.crt"),
+            "cert": str(root / "pki/admin.crt"),
+            "key": str(root / "pki/admin.key"),
+        }
     finally:
         process.terminate()
         process.wait(20)
@@ -76,10 +103,28 @@ def etcd():
     root = tempfile.mkdtemp(prefix="etcd-bench-")
     client, peer = free_port(), free_port()
     process = subprocess.Popen(
-        ["etcd", "--data-dir", root, "--listen-client-urls", f"http://127.0.0.1:{client}", "--advertise-client-urls",
-         f"http://127.0.0.1:{client}", "--listen-peer-urls", f"http://127.0.0.1:{peer}", "--initial-advertise-peer-urls",
-         f"http://127.0.0.1:{peer}", "--initial-cluster", f"default=http://127.0.0.1:{peer}", "--logger", "zap",
-         "--log-level", "error"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        [
+            "etcd",
+            "--data-dir",
+            root,
+            "--listen-client-urls",
+            f"http://127.0.0.1:{client}",
+            "--advertise-client-urls",
+            f"http://127.0.0.1:{client}",
+            "--listen-peer-urls",
+            f"http://127.0.0.1:{peer}",
+            "--initial-advertise-peer-urls",
+            f"http://127.0.0.1:{peer}",
+            "--initial-cluster",
+            f"default=http://127.0.0.1:{peer}",
+            "--logger",
+            "zap",
+            "--log-level",
+            "error",
+        ],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     try:
         deadline = time.monotonic() + 20
         while True:
@@ -99,15 +144,25 @@ def etcd():
 
 def rounds_windlass(server, round_number):
     path = "/api/v1/namespaces/default/configmaps"
-    create = load(**server, method="POST", path=path, body=json.dumps(BODY), prefix=f"r{round_number}-", count=CREATES, clients=64)
+    create = load(
+        **server, method="POST", path=path, body=json.dumps(BODY), prefix=f"r{round_number}-", count=CREATES, clients=64
+    )
     get = load(**server, method="GET", path=f"{path}/r{round_number}-1", count=GETS, clients=64)
     return create, get
 
 
 def rounds_etcd(server, round_number):
     value = base64.b64encode(json.dumps(BODY).encode()).decode()
-    put = load(**server, method="POST", path="/v3/kv/put", body=json.dumps({"key": "@K@", "value": value}), base64_key=True,
-               prefix=f"r{round_number}-", count=CREATES, clients=64)
+    put = load(
+        **server,
+        method="POST",
+        path="/v3/kv/put",
+        body=json.dumps({"key": "@K@", "value": value}),
+        base64_key=True,
+        prefix=f"r{round_number}-",
+        count=CREATES,
+        clients=64,
+    )
     key = base64.b64encode(f"r{round_number}-1".encode()).decode()
     get = load(**server, method="POST", path="/v3/kv/range", body=json.dumps({"key": key}), count=GETS, clients=64)
     return put, get
@@ -117,8 +172,10 @@ def report(name, figures):
     rates = [figure["rate"] for figure in figures]
     p99 = statistics.median(figure["p99_ms"] for figure in figures)
     failures = sum(figure["failures"] for figure in figures)
-    print(f"{name:<28}{statistics.median(rates):>9,.0f}/s  (min {min(rates):,.0f} max {max(rates):,.0f})  p99 {p99:6.1f} ms"
-          f"  failures {failures:.0f}")
+    print(
+        f"{name:<28}{statistics.median(rates):>9,.0f}/s  (min {min(rates):,.0f} max {max(rates):,.0f})  p99 {p99:6.1f} ms"
+        f"  failures {failures:.0f}"
+    )
     return statistics.median(rates)
 
 

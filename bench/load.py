@@ -59,8 +59,9 @@ class Connection(asyncio.Protocol):
             self.done.set_exception(error or ConnectionError("the server closed the connection"))
 
 
-async def run(host: str, port: int, context: ssl.SSLContext | None, requests: Callable[[int], bytes], count: int,
-              clients: int) -> dict[str, float]:
+async def run(
+    host: str, port: int, context: ssl.SSLContext | None, requests: Callable[[int], bytes], count: int, clients: int
+) -> dict[str, float]:
     """Send `count` requests over `clients` connections; return rate, latency percentiles (ms) and failures."""
     assert ipaddress.ip_address(host).is_loopback
     number, latencies, failures = 0, [], 0
@@ -79,9 +80,9 @@ async def run(host: str, port: int, context: ssl.SSLContext | None, requests: Ca
 
     loop = asyncio.get_running_loop()
     started = time.perf_counter()
-    made = await asyncio.gather(*(
-        loop.create_connection(lambda: Connection(take, record), host, port, ssl=context) for _ in range(clients)
-    ))
+    made = await asyncio.gather(
+        *(loop.create_connection(lambda: Connection(take, record), host, port, ssl=context) for _ in range(clients))
+    )
     await asyncio.gather(*(protocol.done for _, protocol in made))
     elapsed = time.perf_counter() - started
     latencies.sort()

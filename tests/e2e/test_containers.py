@@ -142,3 +142,26 @@ def test_a_missing_image_says_so(cluster, namespace):
         return [s["state"]["waiting"]["reason"] for s in statuses if "waiting" in s["state"]] == ["ErrImageNeverPull"]
 
     cluster.wait(reason)
+
+
+def test_init_containers_run_first_and_fields_reach_the_environment(cluster, namespace):
+    """Init containers in order, then the containers; a pod's own fields as variables."""
+    field = lambda name, path: {"name": name, "valueFrom": {"fieldRef": {"fieldPath": path}}}
+    pod = {
+        "apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p", "labels": {"app": "p"}},
+        "spec": {
+            "restartPolicy": "Never",
+            "initContainers": [{"name": "first", "image": "busybox:local", "command": ["sh", "-c", "echo first"]}],
+            "containers": [{
+                "name": "main", "image": "busybox:local", "command": ["sh", "-c", "echo $NAME $IP $NODE"],
+                "env": [field("NAME", "metadata.name"), field("IP", "status.podIP"), field("NODE", "spec.nodeName")],
+            }],
+        },
+    }
+    created = cluster.run("kubectl", "create", "-n", namespace, "-f", "-", text=json.dumps(pod))
+    assert "Warning" not in created.stderr
+    cluster.kubectl("wait", "pod/p", "-n", namespace, "--for=jsonpath={.status.phase}=Succeeded", "--timeout=60s")
+    status = cluster.get("pod", "p", "-n", namespace)["status"]
+    assert status["initContainerStatuses"][0]["state"]["terminated"]["reason"] == "Completed"
+    assert cluster.kubectl("logs", "p", "-n", namespace, "-c", "first") == "first\n"
+    assert cluster.kubectl("logs", "p", "-n", namespace, "-c", "main") == f"p {status['podIP']} node1\n"

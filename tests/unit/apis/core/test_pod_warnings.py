@@ -31,6 +31,7 @@ def test_what_is_obeyed_warns_of_nothing(make_pod):
             "env": [
                 {"name": "A", "value": "1"},
                 {"name": "B", "valueFrom": {"secretKeyRef": {"name": "s", "key": "k"}}},
+                {"name": "C", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
             ],
             "envFrom": [{"configMapRef": {"name": "c"}}],
             "ports": [{"containerPort": 80}],
@@ -57,21 +58,14 @@ def test_what_is_obeyed_warns_of_nothing(make_pod):
             "spec.containers[0].securityContext.runAsNonRoot",
             "host agent",
         ),
-        (
-            {},
-            {"env": [{"name": "A"}, {"name": "B", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}]},
-            "spec.containers[0].env[1].valueFrom.fieldRef",
-            "host agent",
-        ),
         ({"hostPID": True}, {}, "spec.hostPID", "host agent"),
         ({"hostUsers": False}, {}, "spec.hostUsers", "host agent"),
         ({"volumes": [{"name": "v"}]}, {}, "spec.volumes[0]", "host agent"),
-        ({"initContainers": [{"name": "i", "image": "x"}]}, {}, "spec.initContainers", "host agent"),
         (
-            {"topologySpreadConstraints": [{"maxSkew": 1, "topologyKey": "z", "whenUnsatisfiable": "ScheduleAnyway"}]},
+            {"initContainers": [{"name": "i", "image": "x", "livenessProbe": PROBE}]},
             {},
-            "spec.topologySpreadConstraints",
-            "scheduler",
+            "spec.initContainers[0].livenessProbe",
+            "host agent",
         ),
     ],
 )

@@ -7,7 +7,6 @@ than `harmless`, the values that change nothing. Take a line away when the part 
 from typing import Any, NamedTuple
 
 AGENT = "host agent"
-SCHEDULER = "scheduler"
 
 
 class Unobeyed(NamedTuple):
@@ -20,8 +19,6 @@ class Unobeyed(NamedTuple):
 
 POD = (
     Unobeyed("activeDeadlineSeconds"),
-    Unobeyed("affinity.podAffinity", SCHEDULER),
-    Unobeyed("affinity.podAntiAffinity", SCHEDULER),
     Unobeyed("dnsConfig"),
     Unobeyed("dnsPolicy", harmless=("ClusterFirst",)),
     Unobeyed("ephemeralContainers"),
@@ -30,7 +27,6 @@ POD = (
     Unobeyed("hostPID", harmless=(False,)),
     Unobeyed("hostUsers", harmless=(True,)),
     Unobeyed("imagePullSecrets"),
-    Unobeyed("initContainers"),
     Unobeyed("os.name", harmless=("linux",)),
     Unobeyed("overhead"),
     Unobeyed("readinessGates"),
@@ -40,7 +36,6 @@ POD = (
     Unobeyed("setHostnameAsFQDN", harmless=(False,)),
     Unobeyed("shareProcessNamespace", harmless=(False,)),
     Unobeyed("subdomain"),
-    Unobeyed("topologySpreadConstraints", SCHEDULER),
     Unobeyed("volumes[*]"),
 )
 
@@ -50,27 +45,28 @@ POD_SECURITY = tuple(Unobeyed(f"securityContext.{field}") for field in (
 ))
 
 CONTAINER = (
-    Unobeyed("containers[*].env[*].valueFrom.fieldRef"),
-    Unobeyed("containers[*].env[*].valueFrom.resourceFieldRef"),
-    Unobeyed("containers[*].lifecycle"),
-    Unobeyed("containers[*].livenessProbe"),
-    Unobeyed("containers[*].readinessProbe"),
-    Unobeyed("containers[*].resizePolicy"),
-    Unobeyed("containers[*].resources.claims"),
-    Unobeyed("containers[*].startupProbe"),
-    Unobeyed("containers[*].stdinOnce", harmless=(False,)),
-    Unobeyed("containers[*].terminationMessagePath", harmless=("/dev/termination-log",)),
-    Unobeyed("containers[*].terminationMessagePolicy", harmless=("File",)),
-    Unobeyed("containers[*].volumeDevices"),
-    Unobeyed("containers[*].volumeMounts"),
-)
-
-CONTAINER_SECURITY = (
-    *(Unobeyed(f"containers[*].securityContext.{field}") for field in (
+    Unobeyed("lifecycle"),
+    Unobeyed("livenessProbe"),
+    Unobeyed("readinessProbe"),
+    Unobeyed("resizePolicy"),
+    Unobeyed("resources.claims"),
+    Unobeyed("startupProbe"),
+    Unobeyed("stdinOnce", harmless=(False,)),
+    Unobeyed("terminationMessagePath", harmless=("/dev/termination-log",)),
+    Unobeyed("terminationMessagePolicy", harmless=("File",)),
+    Unobeyed("volumeDevices"),
+    Unobeyed("volumeMounts"),
+    *(Unobeyed(f"securityContext.{field}") for field in (
         "appArmorProfile", "runAsGroup", "runAsNonRoot", "seLinuxOptions", "seccompProfile", "windowsOptions",
     )),
-    Unobeyed("containers[*].securityContext.allowPrivilegeEscalation", harmless=(True,)),
-    Unobeyed("containers[*].securityContext.procMount", harmless=("Default",)),
+    Unobeyed("securityContext.allowPrivilegeEscalation", harmless=(True,)),
+    Unobeyed("securityContext.procMount", harmless=("Default",)),
 )
 
-UNOBEYED: tuple[Unobeyed, ...] = (*POD, *POD_SECURITY, *CONTAINER, *CONTAINER_SECURITY)
+IN_CONTAINERS = tuple(
+    Unobeyed(f"{group}[*].{field.path}", field.part, field.harmless)
+    for group in ("initContainers", "containers")
+    for field in CONTAINER
+)
+
+UNOBEYED: tuple[Unobeyed, ...] = (*POD, *POD_SECURITY, *IN_CONTAINERS)

@@ -2,6 +2,7 @@
 
 import asyncio
 import ctypes
+import gc
 import os
 import signal
 import ssl
@@ -150,6 +151,13 @@ def _built(plugins: PluginManager, hook: str, config: Mapping[str, Any]) -> Sequ
     return [driver for driver in built if driver is not None]
 
 
+def calm_collector() -> None:
+    """Collect cycles rarely: the cache holds many long-lived objects, and a full collection stops every request."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 50, 100)
+
+
 class Lifespan:
     """Runs store and cache as long as the application lives. A store that is away is waited for, not fatal."""
 
@@ -162,6 +170,7 @@ class Lifespan:
 
     async def process_startup(self, _scope: Mapping[str, Any], _event: Mapping[str, Any]) -> None:
         """Begin, when the server is about to take requests."""
+        calm_collector()
         self._task = asyncio.get_running_loop().create_task(self._run())
         self._plugins.notify("on_startup", process=PROCESS)
 

@@ -82,6 +82,11 @@ class Store(Protocol):
     StoreUnavailableError (nothing written) or UnknownOutcomeError (perhaps written) when it passes.
     """
 
+    @property
+    def known_revision(self) -> int | None:
+        """What `barrier` would return, where this process knows it without asking; None where others may commit."""
+        ...
+
     async def start(self) -> None:
         """Connect and prepare. Idempotent."""
         ...

@@ -22,6 +22,11 @@ class MemoryStore:
         self._changed = asyncio.Event()
         self._closed = False
 
+    @property
+    def known_revision(self) -> int | None:
+        """See `Store.known_revision`."""
+        return self._revision
+
     async def start(self) -> None:
         """Nothing to connect."""
         self._closed = False

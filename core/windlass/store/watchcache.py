@@ -87,6 +87,9 @@ class WatchCache:
 
         Callers that arrive while a barrier is under way share the next one.
         """
+        known = self._store.known_revision
+        if known is not None and known <= self.revision and self._synced.is_set():
+            return
         if self._next_barrier is None:
             self._next_barrier = asyncio.create_task(self._run_barrier(self._barrier))
             self._next_barrier.add_done_callback(lambda task: task.cancelled() or task.exception())

@@ -66,8 +66,9 @@ class TestFewRequests:
     def config(self):
         return ApiConfig(max_read_requests=2, max_write_requests=1, request_timeout_seconds=0.2)
 
-    async def test_too_many_requests_leave_room_for_health_and_leases(self, api, make):
+    async def test_too_many_requests_leave_room_for_health_and_leases(self, api, make, monkeypatch):
         """A38."""
+        monkeypatch.setattr(type(api.store), "known_revision", None)
         release, barrier = asyncio.Event(), api.store.barrier
 
         async def held():

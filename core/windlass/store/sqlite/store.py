@@ -42,6 +42,11 @@ class SqliteStore:
         self._bell: FileBell | None = None
         self._looking: asyncio.Task[None] | None = None
 
+    @property
+    def known_revision(self) -> int | None:
+        """See `Store.known_revision`."""
+        return None if self._shared or self._committer is None else self._revision
+
     async def start(self) -> None:
         """Open the file and make its tables."""
         if self._committer is not None:

@@ -68,6 +68,11 @@ class ZooKeeperStore:
         self._parts: _Parts | None = None
         self._housekeeping: asyncio.Task[None] | None = None
 
+    @property
+    def known_revision(self) -> int | None:
+        """See `Store.known_revision`: other servers commit to the ensemble, too."""
+        return None
+
     async def start(self) -> None:
         """Connect and make the tree. Raises StoreUnavailableError."""
         if self._parts is not None:

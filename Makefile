@@ -11,8 +11,7 @@ up:
 	@examples/hello/try.sh $(BIN)/windlass
 
 down:
-	@$(BIN)/windlass down
-	@.ci/setup down
+	@status=0; $(BIN)/windlass down || status=$$?; .ci/setup down; exit $$status
 
 setup:
 	@.ci/setup test

@@ -272,3 +272,16 @@ def test_a_field_that_nothing_obeys_yet_is_named(hollow_cluster, namespace, mani
 
 def test_plugins_are_a_resource(kubectl):
     assert "windlass-runtime-docker" in kubectl("get", "plugins")
+
+
+def test_a_kind_that_is_not_served_is_named(kubectl):
+    body = {"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"name": "s"}, "spec": {}}
+    refused = kubectl("apply", "-f", "-", text=json.dumps(body), check=False)
+    assert 'no matches for kind "StatefulSet" in version "apps/v1"' in refused
+
+
+@pytest.mark.parametrize("verb", [("exec", "x", "--", "ls"), ("port-forward", "x", "8080:80")])
+def test_what_is_not_served_yet_says_so(kubectl, verb):
+    kubectl("run", "x", "--image=busybox:local")
+    kubectl("wait", "pod/x", "--for=condition=Ready", "--timeout=30s")
+    assert "is not served by this version of windlass yet" in kubectl(*verb, check=False)

@@ -70,6 +70,9 @@ class Adapter:
 
     async def on_request(self, req: falcon.asgi.Request, resp: falcon.asgi.Response, **_params: str) -> None:
         """Serve one HTTP request."""
+        if isinstance(resp, falcon.asgi.WebSocket):
+            await resp.close(WEBSOCKET_REFUSED)
+            return
         response = await self._pipeline.serve(ApiRequest(req.scope, _chunks(req)))
         if req.method == "HEAD" and isinstance(response, Stream):
             # Falcon sends no body, so it would never touch the stream.

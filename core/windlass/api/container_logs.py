@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from urllib.parse import quote
 
 import aiohttp
+import orjson
 
 from windlass.api.config import ApiConfig
 from windlass.api.request import ApiRequest
@@ -99,6 +100,10 @@ def agent_url(target: LogTarget) -> str:
 
 async def _refusal(response: aiohttp.ClientResponse) -> Exception:
     text = (await response.content.read(MAX_ERROR_BYTES)).decode("utf-8", "replace").strip()
+    try:
+        text = str(orjson.loads(text)["message"])
+    except (orjson.JSONDecodeError, KeyError, TypeError):
+        text = text or f"HTTP status {response.status}"
     if response.status == 404:
         return NotFoundError(text or "the container was not found on its node")
     if response.status == 400:

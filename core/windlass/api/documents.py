@@ -14,6 +14,8 @@ from windlass.apimachinery.scheme import KindDefinition
 from windlass.errors import NotFoundError
 
 KUBERNETES_MINOR = "32"
+OPENAPI_PROTOBUF = "application/com.github.proto-openapi.spec.v2"
+OPENAPI_PROTOBUF_TYPE = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
 VERSION = {
     "major": "1",
     "minor": KUBERNETES_MINOR,
@@ -45,8 +47,14 @@ class Documents:
         """Serve `/version`."""
         return ApiResponse(self._version)
 
-    async def openapi_v2(self, request: ApiRequest) -> ApiResponse:  # noqa: ARG002
-        """Serve `/openapi/v2`, always as JSON."""
+    async def openapi_v2(self, request: ApiRequest) -> ApiResponse:
+        """Serve `/openapi/v2` as JSON.
+
+        kubectl asks for protobuf only, and only to see whether there is a version 2; its schemas are in version 3. It
+        gets a document that says `swagger: "2.0"` and nothing more.
+        """
+        if OPENAPI_PROTOBUF in request.header(b"accept") and "json" not in request.header(b"accept"):
+            return ApiResponse(b"\x0a\x032.0", content_type=OPENAPI_PROTOBUF_TYPE)
         if not self._v2:
             self._v2 = orjson.dumps(openapi.build_v2(self._kinds))
         return ApiResponse(self._v2, headers=[("etag", f'"{_hash(self._v2)}"')])

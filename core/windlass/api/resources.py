@@ -33,6 +33,7 @@ RETURNED_WHEN_DELETED = frozenset(
         "serviceaccounts",
     }
 )
+NOT_YET = frozenset({"exec", "attach", "portforward", "proxy", "ephemeralcontainers", "resize"})
 FIELD_VALIDATION = ("Strict", "Warn", "Ignore")
 Handle = Callable[[ApiRequest, Registry], Awaitable[ApiResponse | Stream]]
 
@@ -93,6 +94,8 @@ class ResourceHandler:
         if registry is None:
             raise NotFoundError(PAGE_NOT_FOUND)
         kind = registry.kind
+        if path.plural == "pods" and path.subresource in NOT_YET:
+            raise NotFoundError(f"pods/{path.subresource} is not served by this version of windlass yet")
         misplaced = bool(path.namespace) != kind.namespaced and (path.name or not kind.namespaced)
         if misplaced or (path.subresource and not _serves(kind, path.subresource)):
             raise NotFoundError(PAGE_NOT_FOUND)

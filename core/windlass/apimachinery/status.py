@@ -59,8 +59,6 @@ def to_status(error: ApiError) -> dict[str, Any]:
         "details": details,
         "code": error.code,
     }
-    if not details:
-        del status["details"]
     return status
 
 

@@ -29,6 +29,7 @@ class Cluster:
     node_name: str
     node_ip: str
     pod_cidr: str
+    config: str = ""
 
     @property
     def server(self) -> str:

@@ -22,11 +22,14 @@ def down(*, purge: bool, data_dir: DataDir) -> None:
     """Stop every process, container, link and mount of the cluster; its objects stay unless --purge."""
     cluster = Cluster.load(data_dir)
     processes = ProcessTable(data_dir.run, data_dir.logs)
+    started = bool(processes.all())
     for name in ("manager", "hostagent"):
         processes.stop(name, GRACE_SECONDS)
-    if cluster is not None:
-        _clean_host(cluster, data_dir)
-    processes.stop("apiserver", GRACE_SECONDS)
+    try:
+        if cluster is not None and started:
+            _clean_host(cluster, data_dir)
+    finally:
+        processes.stop("apiserver", GRACE_SECONDS)
     if purge and cluster is not None:
         shutil.rmtree(data_dir.root)
     click.echo("Windlass is down" + (" and its data removed" if purge else "") if cluster else "Nothing runs here")

@@ -5,11 +5,13 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from datetime import datetime
 
 import orjson
 
 from windlass.cli.datadir import DataDir
 from windlass.cli.processes import ProcessTable
+from windlass.clock import parse_rfc3339
 from windlass.errors import WindlassError
 
 POLL_SECONDS = 0.05
@@ -37,6 +39,15 @@ def fetch(server: str, path: str, context: ssl.SSLContext, timeout: float = 5.0)
         return 0, str(error).encode()
 
 
+def node_is_alive(server: str, node: str, context: ssl.SSLContext, since: datetime) -> bool:
+    """Say whether a Node is Ready and its agent has renewed its Lease after a moment: an older word is not enough."""
+    if not node_is_ready(server, node, context):
+        return False
+    code, body = fetch(server, f"/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases/{node}", context)
+    renewed = orjson.loads(body).get("spec", {}).get("renewTime") if code == 200 else None
+    return renewed is not None and parse_rfc3339(renewed) >= since
+
+
 def node_is_ready(server: str, node: str, context: ssl.SSLContext) -> bool:
     """Say whether a Node exists with condition Ready=True."""
     code, body = fetch(server, f"/api/v1/nodes/{node}", context)
@@ -49,10 +60,12 @@ def node_is_ready(server: str, node: str, context: ssl.SSLContext) -> bool:
 def wait_until(probe: Callable[[], bool], processes: ProcessTable, name: str, timeout_seconds: float) -> None:
     """Wait until a probe holds, as long as the process of that name lives. Raises NotReadyError."""
     deadline = time.monotonic() + timeout_seconds
-    while not probe():
+    while True:
         record = processes.get(name)
         if record is None or not record.running:
             raise NotReadyError(f"{name} ended before it was ready; {_tail(processes, name)}")
+        if probe():
+            return
         if time.monotonic() > deadline:
             raise NotReadyError(f"{name} was not ready within {timeout_seconds:g} s; {_tail(processes, name)}")
         time.sleep(POLL_SECONDS)

@@ -5,6 +5,7 @@ import re
 import socket
 import sys
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
@@ -13,8 +14,10 @@ from windlass.cli.cluster import Cluster, issue_identities
 from windlass.cli.datadir import DataDir
 from windlass.cli.options import config_option, data_dir_option
 from windlass.cli.processes import ProcessTable
-from windlass.cli.ready import NotReadyError, admin_context, fetch, node_is_ready, wait_until
-from windlass.errors import ConfigError
+from windlass.cli.ready import NotReadyError, admin_context, fetch, node_is_alive, wait_until
+from windlass.config import load_config
+from windlass.errors import ConfigError, PluginError
+from windlass.plugin.manager import PluginManager
 
 STORE_PATTERN = re.compile(r"(sqlite|memory|zookeeper://.+)")
 PARTS = ("manager", "hostagent", "apiserver")
@@ -63,16 +66,20 @@ def up(  # noqa: PLR0913, PLR0917 - one per option
 ) -> None:
     """Start API server, manager and host agent, and wait until the Node is ready. Running parts are left alone."""
     started = time.monotonic()
+    chosen = _choose_runtime(runtime)
+    _check_plugins(chosen, config_path)
     data_dir.prepare()
-    cluster = Cluster(store, _choose_runtime(runtime), port, node_name, node_ip, pod_cidr)
+    config = str(config_path.resolve()) if config_path else ""
+    cluster = Cluster(store, chosen, port, node_name, node_ip, pod_cidr, config)
     _refuse_other_choices(data_dir, cluster)
     issue_identities(data_dir, cluster)
     cluster.save(data_dir)
     processes = ProcessTable(data_dir.run, data_dir.logs)
     running = {record.name for record in processes.all() if record.running}
+    since = datetime.fromtimestamp(0, UTC) if "hostagent" in running else datetime.now(UTC)
     _start(cluster, data_dir, processes, config_path)
     try:
-        _wait_ready(cluster, data_dir, processes)
+        _wait_ready(cluster, data_dir, processes, since)
     except NotReadyError:
         for name in PARTS:
             if name not in running:
@@ -85,13 +92,13 @@ def up(  # noqa: PLR0913, PLR0917 - one per option
     click.echo(f"export KUBECONFIG={data_dir.kubeconfig('admin')}")
 
 
-def _wait_ready(cluster: Cluster, data_dir: DataDir, processes: ProcessTable) -> None:
+def _wait_ready(cluster: Cluster, data_dir: DataDir, processes: ProcessTable, since: datetime) -> None:
     """Wait for each part in turn: the API answers, a manager leads, the Node is Ready. Raises NotReadyError."""
     context, server = admin_context(data_dir), cluster.server
     lease = "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/windlass-manager"
     wait_until(lambda: fetch(server, "/readyz", context)[0] == 200, processes, "apiserver", READY_SECONDS)
     wait_until(lambda: fetch(server, lease, context)[0] == 200, processes, "manager", READY_SECONDS)
-    wait_until(lambda: node_is_ready(server, cluster.node_name, context), processes, "hostagent", READY_SECONDS)
+    wait_until(lambda: node_is_alive(server, cluster.node_name, context, since), processes, "hostagent", READY_SECONDS)
 
 
 def _choose_runtime(asked: str) -> str:
@@ -99,7 +106,21 @@ def _choose_runtime(asked: str) -> str:
         return asked
     if _docker_answers():
         return "docker"
-    return "process" if os.geteuid() == 0 else "hollow"
+    found = "process" if os.geteuid() == 0 else "hollow"
+    click.echo(f"No Docker daemon answers, so the runtime is {found}: it pulls no images")
+    return found
+
+
+def _check_plugins(runtime: str, config_path: Path | None) -> None:
+    """Refuse a runtime that is not installed, and plugins that cannot start, before anything is made."""
+    plugins = PluginManager(load_config(config_path).plugins)
+    plugins.load()
+    plugins.check()
+    installed = plugins.drivers("register_runtimes")
+    if runtime not in installed:
+        raise PluginError(
+            f"--runtime {runtime}: no such runtime is installed; choose from auto, {', '.join(sorted(installed))}"
+        )
 
 
 def _docker_answers() -> bool:

@@ -161,9 +161,12 @@ class PluginManager:
         for hook in REGISTERING_HOOKS:
             if hook in ("register_config_schema", "register_commands"):
                 continue
+            if hook == "register_kinds":
+                self.registrations(hook)
+                continue
             try:
                 self.drivers(hook)
-            except (PluginError, AttributeError) as error:
+            except PluginError as error:
                 log.warning("plugin_inventory_incomplete", hook=hook, error=str(error))
         return [self.records[name].as_dict() for name in sorted(self.records)]
 

@@ -58,7 +58,9 @@ async def test_version(api):
 
 
 async def test_openapi(api):
-    v2 = await api.get("/openapi/v2", headers={"accept": "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"})
+    probe = await api.call("GET", "/openapi/v2", headers={"accept": "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"})
+    assert (probe.status, probe.body) == (200, b"\n\x032.0")
+    v2 = await api.get("/openapi/v2")
     assert v2["swagger"] == "2.0"
     assert "io.k8s.api.core.v1.Pod" in v2["definitions"]
     paths = (await api.get("/openapi/v3"))["paths"]

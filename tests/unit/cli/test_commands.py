@@ -4,7 +4,7 @@ from click.testing import CliRunner
 from windlass.cli.cluster import Cluster, issue_identities
 from windlass.cli.datadir import DataDir
 from windlass.cli.main import cli, main
-from windlass.errors import ConfigError
+from windlass.errors import ConfigError, PluginError
 
 
 def test_version():
@@ -48,3 +48,20 @@ def test_identities_of_a_cluster(tmp_path):
 def test_status_without_a_cluster_exits_1(tmp_path):
     result = CliRunner().invoke(cli, ["status", "--data-dir", str(tmp_path)])
     assert (result.exit_code, "windlass up" in result.output) == (1, True)
+
+
+def test_up_refuses_a_runtime_that_is_not_installed_before_anything_is_made(tmp_path):
+    result = CliRunner().invoke(cli, ["up", "--runtime", "nosuch", "--data-dir", str(tmp_path / "d")])
+    assert isinstance(result.exception, PluginError)
+    assert "choose from auto, docker, hollow, process" in str(result.exception)
+    assert not (tmp_path / "d").exists()
+
+
+def test_down_where_nothing_ran_is_harmless(tmp_path):
+    data_dir = DataDir(tmp_path / "d")
+    data_dir.prepare()
+    Cluster("sqlite", "nosuch", 6443, "n1", "127.0.0.1", "10.244.0.0/24").save(data_dir)
+    for arguments in ([], [], ["--purge"]):
+        result = CliRunner().invoke(cli, ["down", "--data-dir", str(data_dir.root), *arguments])
+        assert result.exit_code == 0, result.output
+    assert not data_dir.root.exists()

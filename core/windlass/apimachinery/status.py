@@ -49,7 +49,7 @@ def to_status(error: ApiError) -> dict[str, Any]:
         )
         if value
     }
-    status = {
+    return {
         "kind": "Status",
         "apiVersion": "v1",
         "metadata": dict(error.metadata),
@@ -59,7 +59,6 @@ def to_status(error: ApiError) -> dict[str, Any]:
         "details": details,
         "code": error.code,
     }
-    return status
 
 
 def success(*, group: str = "", kind: str = "", name: str = "", uid: str = "") -> dict[str, Any]:

@@ -13,7 +13,7 @@ from windlass.client.informer import InformerFactory
 from windlass.client.recorder import EventRecorder
 from windlass.client.transport import InProcessTransport
 from windlass.clock import SystemClock, rfc3339
-from windlass.errors import NotFoundError
+from windlass.errors import ConflictError, NotFoundError
 from windlass.plugin.interfaces.authn import Decision
 from windlass.plugin.interfaces.controller import ControllerContext
 from windlass.store.memory import MemoryStore
@@ -79,7 +79,7 @@ class Cluster:
             pod = await queue.get()
             try:
                 await self._handle(pod, node)
-            except Exception:  # whatever lost a race comes again as another event
+            except (ConflictError, NotFoundError):  # what lost a race comes again as another event
                 continue
 
     async def _handle(self, pod, node):

@@ -33,6 +33,14 @@ class NetworkDriverError(WindlassError):
     """A network driver could not attach, check or detach a sandbox."""
 
 
+class VolumeDriverError(WindlassError):
+    """A volume driver could not do what was asked. `reason` is the event's reason that users know."""
+
+    def __init__(self, message: str, *, reason: str = "FailedMount") -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
 class CompactedError(WindlassError):
     """A watcher asked for history that the store no longer keeps: list again."""
 

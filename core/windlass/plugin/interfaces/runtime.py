@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
+from windlass.errors import RuntimeDriverError
+
 
 class ContainerState(StrEnum):
     """CRI's container states."""
@@ -24,7 +26,11 @@ class ContainerState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SandboxConfig:
-    """A pod sandbox to run. `labels` identify it; `host_network` shares the node's network namespace."""
+    """A pod sandbox to run. `labels` identify it; `host_*` share the node's namespaces of that sort.
+
+    `share_process_namespace`: the containers see each other's processes, the sandbox's own is pid 1. `sysctls` are
+    set in the sandbox's namespaces. `cgroup_parent` is the pod's cgroup; empty lets the runtime choose.
+    """
 
     name: str
     namespace: str
@@ -37,6 +43,10 @@ class SandboxConfig:
     log_directory: str = ""
     runtime_handler: str = ""
     annotations: Mapping[str, str] = field(default_factory=dict)
+    host_pid: bool = False
+    host_ipc: bool = False
+    share_process_namespace: bool = False
+    sysctls: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +78,7 @@ class ContainerResources:
 
 @dataclass(frozen=True, slots=True)
 class Mount:
-    """A bind mount of a host path into the container."""
+    """A bind mount of a host path into the container. `propagation`: private, rslave or rshared."""
 
     host_path: str
     container_path: str
@@ -77,8 +87,23 @@ class Mount:
 
 
 @dataclass(frozen=True, slots=True)
+class Device:
+    """A device of the node in the container. `permissions`: any of r, w, m."""
+
+    host_path: str
+    container_path: str
+    permissions: str = "rwm"
+
+
+@dataclass(frozen=True, slots=True)
 class ContainerConfig:
-    """A container to create. `command`/`args` are None to use the image's own; `log_path` is the CRI log file."""
+    """A container to create. `command`/`args` are None to use the image's own; `log_path` is the CRI log file.
+
+    `user` is `uid[:gid]` or empty for the image's own; `seccomp_profile` is `runtime/default`, `unconfined` or
+    `localhost/<absolute path of a profile>`; `apparmor_profile` likewise, empty for the runtime's choice;
+    `target_container_id` names the container whose pid namespace is shared (ephemeral containers);
+    `unmasked_proc` is `procMount: Unmasked`; `stdin_once` closes stdin after the first attached client has gone.
+    """
 
     name: str
     attempt: int
@@ -99,6 +124,14 @@ class ContainerConfig:
     add_capabilities: Sequence[str] = ()
     drop_capabilities: Sequence[str] = ()
     annotations: Mapping[str, str] = field(default_factory=dict)
+    stdin_once: bool = False
+    supplemental_groups: Sequence[int] = ()
+    no_new_privileges: bool = False
+    seccomp_profile: str = "runtime/default"
+    apparmor_profile: str = ""
+    unmasked_proc: bool = False
+    devices: Sequence[Device] = ()
+    target_container_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,13 +183,92 @@ class LogLine:
 
 
 @dataclass(frozen=True, slots=True)
+class ExecResult:
+    """How a command in a container ended. `output` is stdout and stderr as they came, cut at the asked bound."""
+
+    exit_code: int
+    output: bytes
+
+
+class ExecTimeoutError(RuntimeDriverError):
+    """A command in a container did not end in time; it has been killed."""
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerStats:
+    """What a container uses. CPU in nanoseconds since its start, memory and file system in bytes.
+
+    `memory_working_set_bytes` is usage minus inactive file cache, what eviction goes by; `rootfs_bytes` what the
+    container wrote outside its volumes, `log_bytes` its log; -1 where the runtime cannot tell.
+    """
+
+    container_id: str
+    name: str
+    labels: Mapping[str, str]
+    timestamp: float
+    cpu_usage_nanoseconds: int
+    memory_usage_bytes: int
+    memory_working_set_bytes: int
+    memory_rss_bytes: int = 0
+    rootfs_bytes: int = -1
+    log_bytes: int = -1
+    pids: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class RegistryAuth:
+    """Credentials for one pull, from an image pull secret."""
+
+    username: str = ""
+    password: str = ""
+    identity_token: str = ""
+    server_address: str = ""
+
+
+class ContainerStream(Protocol):
+    """A live connection to a process in a container (exec) or to a container's own streams (attach).
+
+    One reader and one writer at a time. `close` ends the connection: an exec's process is hung up and, after a
+    second, killed; an attached container runs on.
+    """
+
+    def output(self) -> AsyncIterator[tuple[str, bytes]]:
+        """Yield ("stdout" | "stderr", bytes) until both have ended; everything is stdout with a tty."""
+        ...
+
+    async def write(self, data: bytes) -> None:
+        """Send to stdin; waits while the process does not read."""
+        ...
+
+    async def close_stdin(self) -> None:
+        """End stdin."""
+        ...
+
+    async def resize(self, width: int, height: int) -> None:
+        """Set the terminal's size in characters; nothing without a tty."""
+        ...
+
+    async def wait(self) -> int:
+        """Return the exit code, after the output has ended."""
+        ...
+
+    async def close(self) -> None:
+        """End the connection. Safe to repeat."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
 class RuntimeStatus:
-    """Whether the runtime can take pods, and what it is. `name`/`version` appear in the Node's nodeInfo."""
+    """Whether the runtime can take pods, and what it is. `name`/`version` appear in the Node's nodeInfo.
+
+    `image_filesystem` is a host path on the file system that holds images and written layers.
+    """
 
     ready: bool
     name: str
     version: str
     message: str = ""
+    image_filesystem: str = ""
 
 
 class RuntimeDriver(Protocol):
@@ -227,8 +339,30 @@ class RuntimeDriver(Protocol):
         """Yield a container's output; with `follow`, until it ends. `since` UNIX seconds; `tail` -1 means all."""
         ...
 
-    async def pull_image(self, image: str) -> str:
+    async def exec_sync(
+        self, container_id: str, command: Sequence[str], *, timeout_seconds: float, max_output_bytes: int = 16_384
+    ) -> ExecResult:
+        """Run a command in a running container to its end. Raises ExecTimeoutError after killing it."""
+        ...
+
+    async def exec(self, container_id: str, command: Sequence[str], *, stdin: bool, tty: bool) -> ContainerStream:
+        """Begin a command in a running container and connect to it."""
+        ...
+
+    async def attach(self, container_id: str, *, stdin: bool) -> ContainerStream:
+        """Connect to the streams of a running container's first process; a tty if it was created with one."""
+        ...
+
+    async def container_stats(self) -> Sequence[ContainerStats]:
+        """Measure every running container that this driver made."""
+        ...
+
+    async def pull_image(self, image: str, auth: RegistryAuth | None = None) -> str:
         """Make an image local and return its id. Raises RuntimeDriverError(reason=ErrImagePull...)."""
+        ...
+
+    async def import_images(self, archive: str) -> Sequence[str]:
+        """Load a `docker save` or OCI archive from a local file and return the names it brought."""
         ...
 
     async def image_status(self, image: str) -> Image | None:

@@ -78,6 +78,7 @@ class HostAgent:
             images=ImagePuller(runtime, clock),
             fetch=ObjectFetcher(client, clock),
             allocatable=capacity.resources(),
+            data_dir=settings.data_dir,
         )
         self.pods = PodManager(self.context)
         workers = Gauge("windlass_hostagent_pods", "Pods with a worker on this node", registry=self._registry)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from windlass.clock import Clock
@@ -61,6 +62,7 @@ class AgentContext:
     fetch: Callable[[str, str, str], Any]
     on_sandbox: Callable[[str, str], None] = field(default=lambda _sandbox_id, _uid: None)
     allocatable: Mapping[str, str] = field(default_factory=dict)
+    data_dir: Path = Path("/var/lib/windlass")
 
     @property
     def facts(self) -> NodeFacts:

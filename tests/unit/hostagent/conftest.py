@@ -75,7 +75,7 @@ class FakeRecorder:
 class Node:
     """The box. `start` begins an agent; `crash` ends it as SIGKILL would, leaving runtime and API as they are."""
 
-    def __init__(self, runtime_config=None, runtime=None, api=None):
+    def __init__(self, runtime_config=None, runtime=None, api=None, *, data_dir):
         self.clock = FakeClock() if runtime is None else runtime._clock
         self.api = api or FakeApi()
         self.runtime = runtime or build({"clock": self.clock, "node_name": "n1", **(runtime_config or {})})
@@ -94,6 +94,7 @@ class Node:
             images=ImagePuller(self.runtime, self.clock),
             fetch=self.fetch,
             allocatable=capacity.resources(),
+            data_dir=data_dir,
         )
         self.manager = PodManager(self.context)
         self.tasks = []
@@ -150,11 +151,11 @@ def pod():
 
 
 @pytest.fixture
-async def boxes():
+async def boxes(tmp_path):
     made = []
 
     def make(*args, **options):
-        made.append(Node(*args, **options))
+        made.append(Node(*args, data_dir=tmp_path, **options))
         return made[-1]
 
     yield make

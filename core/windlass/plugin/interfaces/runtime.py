@@ -166,11 +166,12 @@ class RuntimeEvent:
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """A local image. `size_bytes` on disk; `repo_tags` as users name it."""
+    """A local image. `size_bytes` on disk; `repo_tags` as users name it; a `pinned` one is never collected."""
 
     id: str
     repo_tags: Sequence[str]
     size_bytes: int
+    pinned: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,15 @@ import sys
 from collections.abc import Mapping, MutableMapping
 from typing import Any
 
-import structlog
+# structlog pulls in rich, five megabytes, wherever it is installed; the renderer that would use it is not ours.
+_HIDE_RICH = "rich" not in sys.modules
+if _HIDE_RICH:
+    sys.modules["rich"] = None  # type: ignore[assignment]
+
+import structlog  # noqa: E402
+
+if _HIDE_RICH:
+    del sys.modules["rich"]
 
 REDACTED = "**REDACTED**"
 

@@ -9,10 +9,9 @@ import ssl
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import quote
 
-import aiohttp
 import orjson
 
 from windlass.api.config import ApiConfig
@@ -21,6 +20,9 @@ from windlass.api.response import SendChunk, Stream
 from windlass.errors import BadRequestError, InternalServerError, NotFoundError, UnavailableError
 from windlass.plugin.interfaces.authn import ObjectReader
 from windlass.registry.generic import Registry
+
+if TYPE_CHECKING:
+    import aiohttp
 
 DEFAULT_PORT = 10250
 CONNECT_TIMEOUT_SECONDS = 10.0
@@ -58,6 +60,8 @@ class AgentLogBackend:
     @asynccontextmanager
     async def open(self, target: LogTarget) -> AsyncIterator[AsyncIterator[bytes]]:
         """Connect to the agent. Raises 404, 400 or 500 as the agent says, 503 when it cannot be reached."""
+        import aiohttp  # noqa: PLC0415 - a server whose logs nobody reads does without
+
         url = agent_url(target)
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT_SECONDS)
         async with aiohttp.ClientSession(timeout=timeout, auto_decompress=False) as session:
@@ -98,7 +102,7 @@ def agent_url(target: LogTarget) -> str:
     return f"https://{host}:{int(port)}/containerLogs/{path}"
 
 
-async def _refusal(response: aiohttp.ClientResponse) -> Exception:
+async def _refusal(response: "aiohttp.ClientResponse") -> Exception:
     text = (await response.content.read(MAX_ERROR_BYTES)).decode("utf-8", "replace").strip()
     try:
         text = str(orjson.loads(text)["message"])

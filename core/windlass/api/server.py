@@ -1,38 +1,25 @@
-"""`windlass apiserver`: the application under gunicorn, in as many workers as wanted."""
+"""`windlass apiserver`: the application under gunicorn, in as many workers as wanted.
 
-import asyncio
+This is the arbiter's part. It only watches its workers, so it imports next to nothing: what serves is imported in each
+worker, after the fork.
+"""
+
 import ctypes
-import gc
 import os
 import signal
 import ssl
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from gunicorn.app.base import BaseApplication
-from uvicorn_worker import UvicornWorker
+from gunicorn.workers.base import Worker as GunicornWorker
 
-from windlass.api.app import build_app
-from windlass.api.bootstrap import create_system_namespaces
-from windlass.api.config import ApiConfig
-from windlass.api.protocols import PeerCertificateProtocol, PeerCertificateWebSocketProtocol
-from windlass.apimachinery.scheme import Scheme
-from windlass.clock import SystemClock
-from windlass.config import load_config
-from windlass.errors import ConfigError, StoreUnavailableError
-from windlass.logs import configure_logging, get_logger
-from windlass.plugin.manager import PluginManager
-from windlass.store.interface import Store
-from windlass.store.watchcache import WatchCache
+from windlass.errors import ConfigError
 
 GRACE_SECONDS = 2
 KEEP_ALIVE_SECONDS = 75
-RETRY_SECONDS = 0.5
-PROCESS = "apiserver"
 PR_SET_PDEATHSIG = 1
-log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,19 +43,21 @@ def die_with_parent(arbiter: Any, _worker: Any) -> None:
         os._exit(1)
 
 
-class Worker(UvicornWorker):  # type: ignore[misc]  # untyped library
-    """uvicorn's worker with our protocols."""
+class DeferredWorker(GunicornWorker):  # type: ignore[misc]  # untyped library
+    """What the arbiter knows of a worker; after the fork it makes way for the real one."""
 
-    CONFIG_KWARGS: Mapping[str, Any] = {
-        "loop": "uvloop",
-        "http": PeerCertificateProtocol,
-        "ws": PeerCertificateWebSocketProtocol,
-        "lifespan": "on",
-        "access_log": False,
-        "server_header": False,
-        "proxy_headers": False,
-        "timeout_graceful_shutdown": GRACE_SECONDS,
-    }
+    def init_process(self) -> None:
+        """Serve, in the worker's process, until told to end."""
+        from windlass.api.worker import Worker  # noqa: PLC0415 - see above
+
+        worker = Worker(self.age, self.ppid, self.sockets, self.app, self.timeout, self.cfg, self.log)
+        worker.pid = self.pid
+        worker.tmp.close()
+        worker.tmp = self.tmp  # the arbiter looks at this one for signs of life
+        try:
+            worker.init_process()
+        finally:
+            self.booted = worker.booted
 
 
 class Server(BaseApplication):  # type: ignore[misc]  # untyped library
@@ -84,7 +73,7 @@ class Server(BaseApplication):  # type: ignore[misc]  # untyped library
         settings = {
             "bind": self._options.bind,
             "workers": self._options.workers,
-            "worker_class": "windlass.api.server.Worker",
+            "worker_class": "windlass.api.server.DeferredWorker",
             "keepalive": KEEP_ALIVE_SECONDS,
             "graceful_timeout": GRACE_SECONDS + 3,
             "timeout": 60,
@@ -104,94 +93,9 @@ class Server(BaseApplication):  # type: ignore[misc]  # untyped library
 
     def load(self) -> Any:
         """Build the application, in a worker."""
+        from windlass.api.worker import build_server  # noqa: PLC0415 - see above
+
         return build_server(self._options)
-
-
-def build_server(options: ServerOptions) -> Any:
-    """Build store, cache and application from plugins. Raises ConfigError or PluginError."""
-    configure_logging(options.log_level)
-    plugins = PluginManager(load_config(options.config).plugins)
-    plugins.load()
-    plugins.check()
-    clock = SystemClock()
-    scheme = Scheme(owned.value for owned in plugins.registrations("register_kinds"))
-    scheme_name, _, _ = options.store.partition("://")
-    store: Store = plugins.driver(
-        "register_stores",
-        scheme_name,
-        {"url": options.store, "data_dir": str(options.data_dir), "workers": options.workers},
-    )
-    cache = WatchCache(store, scheme, clock)
-    pki = options.data_dir / "pki"
-    host, _, port = options.bind.rpartition(":")
-    app = build_app(
-        scheme=scheme,
-        store=store,
-        cache=cache,
-        authenticators=_built(plugins, "register_authenticators", {"token_file": options.token_file}),
-        authorizers=_built(plugins, "register_authorizers", {}),
-        admission=_built(plugins, "register_admission_plugins", {}),
-        clock=clock,
-        plugins=plugins.inventory,
-        config=ApiConfig(
-            agent_certificate=str(pki / "apiserver-kubelet-client.crt"),
-            agent_key=str(pki / "apiserver-kubelet-client.key"),
-            agent_ca=str(pki / "ca.crt"),
-            host=host,
-            port=int(port),
-        ),
-    )
-    app.add_middleware(Lifespan(store, cache, clock, plugins))
-    return app
-
-
-def _built(plugins: PluginManager, hook: str, config: Mapping[str, Any]) -> Sequence[Any]:
-    """Build every driver of a hook, in the order of registration; one that is not configured is None and left out."""
-    built = [owned.value.build({**plugins.section(owned.owner), **config}) for owned in plugins.drivers(hook).values()]
-    return [driver for driver in built if driver is not None]
-
-
-def calm_collector() -> None:
-    """Collect cycles rarely: the cache holds many long-lived objects, and a full collection stops every request."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 50, 100)
-
-
-class Lifespan:
-    """Runs store and cache as long as the application lives. A store that is away is waited for, not fatal."""
-
-    def __init__(self, store: Store, cache: WatchCache, clock: SystemClock, plugins: PluginManager) -> None:
-        self._store = store
-        self._cache = cache
-        self._clock = clock
-        self._plugins = plugins
-        self._task: asyncio.Task[None] | None = None
-
-    async def process_startup(self, _scope: Mapping[str, Any], _event: Mapping[str, Any]) -> None:
-        """Begin, when the server is about to take requests."""
-        calm_collector()
-        self._task = asyncio.get_running_loop().create_task(self._run())
-        self._plugins.notify("on_startup", process=PROCESS)
-
-    async def process_shutdown(self, _scope: Mapping[str, Any], _event: Mapping[str, Any]) -> None:
-        """End, when the last request has been answered."""
-        self._plugins.notify("on_shutdown", process=PROCESS)
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait((self._task,))
-        await self._store.close()
-
-    async def _run(self) -> None:
-        while True:
-            try:
-                await self._store.start()
-                await create_system_namespaces(self._store, self._clock)
-                break
-            except StoreUnavailableError as error:
-                log.warning("store_not_ready_yet", error=str(error))
-                await self._clock.sleep(RETRY_SECONDS)
-        await self._cache.run()
 
 
 def serve(options: ServerOptions) -> None:

@@ -4,18 +4,20 @@ from collections.abc import Sequence
 
 from windlass.plugin.hookspecs import hookimpl
 from windlass.plugin.interfaces.controller import ControllerRegistration
-from windlass_controllers.deployment.controller import DeploymentController
-from windlass_controllers.garbagecollector.controller import GarbageCollector
-from windlass_controllers.namespace.controller import NamespaceController
-from windlass_controllers.nodelifecycle.controller import NodeLifecycleController
-from windlass_controllers.podgc.controller import PodGcController
-from windlass_controllers.replicaset.controller import ReplicaSetController
-from windlass_controllers.tainteviction.controller import TaintEvictionController
 
 
 @hookimpl
 def register_controllers() -> Sequence[ControllerRegistration]:
     """Return the controllers under Kubernetes' names."""
+    # The client comes with these modules, so they are imported only in the process that controls.
+    from windlass_controllers.deployment.controller import DeploymentController  # noqa: PLC0415
+    from windlass_controllers.garbagecollector.controller import GarbageCollector  # noqa: PLC0415
+    from windlass_controllers.namespace.controller import NamespaceController  # noqa: PLC0415
+    from windlass_controllers.nodelifecycle.controller import NodeLifecycleController  # noqa: PLC0415
+    from windlass_controllers.podgc.controller import PodGcController  # noqa: PLC0415
+    from windlass_controllers.replicaset.controller import ReplicaSetController  # noqa: PLC0415
+    from windlass_controllers.tainteviction.controller import TaintEvictionController  # noqa: PLC0415
+
     return (
         ControllerRegistration("deployment", DeploymentController),
         ControllerRegistration("garbagecollector", GarbageCollector),

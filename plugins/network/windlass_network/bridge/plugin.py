@@ -7,7 +7,6 @@ from marshmallow import Schema, fields, validate
 
 from windlass.plugin.hookspecs import hookimpl
 from windlass.plugin.registration import DriverRegistration
-from windlass_network.bridge.driver import build
 
 windlass_hookspec_versions = (1,)
 
@@ -19,10 +18,16 @@ class BridgeSchema(Schema):
     mtu = fields.Integer(validate=validate.Range(min=576, max=65535))
 
 
+def _build(config: Mapping[str, Any]) -> Any:
+    from windlass_network.bridge.driver import build  # noqa: PLC0415 - pyroute2 is large: only where it runs
+
+    return build(config)
+
+
 @hookimpl
 def register_network_drivers() -> Sequence[DriverRegistration]:
     """Hand out the bridge network."""
-    return [DriverRegistration("bridge", build, "one bridge per node, a veth pair per pod")]
+    return [DriverRegistration("bridge", _build, "one bridge per node, a veth pair per pod")]
 
 
 @hookimpl

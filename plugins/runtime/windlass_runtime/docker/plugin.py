@@ -7,7 +7,6 @@ from marshmallow import Schema, fields, validate
 
 from windlass.plugin.hookspecs import hookimpl
 from windlass.plugin.registration import DriverRegistration
-from windlass_runtime.docker.driver import build
 
 windlass_hookspec_versions = (1,)
 
@@ -19,10 +18,16 @@ class DockerSchema(Schema):
     call_seconds = fields.Float(validate=validate.Range(min=1, max=600))
 
 
+def _build(config: Mapping[str, Any]) -> Any:
+    from windlass_runtime.docker.driver import build  # noqa: PLC0415 - the Docker SDK is large: only where it runs
+
+    return build(config)
+
+
 @hookimpl
 def register_runtimes() -> Sequence[DriverRegistration]:
     """Hand out the docker runtime."""
-    return [DriverRegistration("docker", build, "Docker, or Podman's Docker-compatible socket")]
+    return [DriverRegistration("docker", _build, "Docker, or Podman's Docker-compatible socket")]
 
 
 @hookimpl

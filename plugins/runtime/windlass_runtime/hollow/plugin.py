@@ -7,7 +7,6 @@ from marshmallow import Schema, fields
 
 from windlass.plugin.hookspecs import hookimpl
 from windlass.plugin.registration import DriverRegistration
-from windlass_runtime.hollow.driver import build
 
 windlass_hookspec_versions = (1,)
 
@@ -34,10 +33,16 @@ class HollowSchema(Schema):
     output = fields.String()
 
 
+def _build(config: Mapping[str, Any]) -> Any:
+    from windlass_runtime.hollow.driver import build  # noqa: PLC0415 - only where it runs
+
+    return build(config)
+
+
 @hookimpl
 def register_runtimes() -> Sequence[DriverRegistration]:
     """Hand out the hollow runtime."""
-    return [DriverRegistration("hollow", build, "pretends to run containers, with faults and delays on demand")]
+    return [DriverRegistration("hollow", _build, "pretends to run containers, with faults and delays on demand")]
 
 
 @hookimpl

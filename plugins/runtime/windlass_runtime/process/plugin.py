@@ -7,7 +7,6 @@ from marshmallow import Schema, fields
 
 from windlass.plugin.hookspecs import hookimpl
 from windlass.plugin.registration import DriverRegistration
-from windlass_runtime.process.driver import build
 
 windlass_hookspec_versions = (1,)
 
@@ -18,10 +17,16 @@ class ProcessSchema(Schema):
     isolated = fields.Boolean()
 
 
+def _build(config: Mapping[str, Any]) -> Any:
+    from windlass_runtime.process.driver import build  # noqa: PLC0415 - only where it runs
+
+    return build(config)
+
+
 @hookimpl
 def register_runtimes() -> Sequence[DriverRegistration]:
     """Hand out the process runtime."""
-    return [DriverRegistration("process", build, "Linux namespaces without a daemon, or plain processes without root")]
+    return [DriverRegistration("process", _build, "Linux namespaces without a daemon, or plain processes without root")]
 
 
 @hookimpl

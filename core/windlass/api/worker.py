@@ -1,0 +1,128 @@
+"""What serves: one worker process of the API server, and the application built from plugins that it runs."""
+
+import asyncio
+import gc
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from uvicorn_worker import UvicornWorker
+
+from windlass.api.app import build_app
+from windlass.api.bootstrap import create_system_namespaces
+from windlass.api.config import ApiConfig
+from windlass.api.protocols import PeerCertificateProtocol, PeerCertificateWebSocketProtocol
+from windlass.api.server import GRACE_SECONDS, ServerOptions
+from windlass.apimachinery.scheme import Scheme
+from windlass.clock import SystemClock
+from windlass.config import load_config
+from windlass.errors import StoreUnavailableError
+from windlass.logs import configure_logging, get_logger
+from windlass.plugin.manager import PluginManager
+from windlass.store.interface import Store
+from windlass.store.watchcache import WatchCache
+
+RETRY_SECONDS = 0.5
+PROCESS = "apiserver"
+log = get_logger(__name__)
+
+
+class Worker(UvicornWorker):  # type: ignore[misc]  # untyped library
+    """uvicorn's worker with our protocols."""
+
+    CONFIG_KWARGS: Mapping[str, Any] = {
+        "loop": "uvloop",
+        "http": PeerCertificateProtocol,
+        "ws": PeerCertificateWebSocketProtocol,
+        "lifespan": "on",
+        "access_log": False,
+        "server_header": False,
+        "proxy_headers": False,
+        "timeout_graceful_shutdown": GRACE_SECONDS,
+    }
+
+
+def build_server(options: ServerOptions) -> Any:
+    """Build store, cache and application from plugins. Raises ConfigError or PluginError."""
+    configure_logging(options.log_level)
+    plugins = PluginManager(load_config(options.config).plugins)
+    plugins.load()
+    plugins.check()
+    clock = SystemClock()
+    scheme = Scheme(owned.value for owned in plugins.registrations("register_kinds"))
+    scheme_name, _, _ = options.store.partition("://")
+    store: Store = plugins.driver(
+        "register_stores",
+        scheme_name,
+        {"url": options.store, "data_dir": str(options.data_dir), "workers": options.workers},
+    )
+    cache = WatchCache(store, scheme, clock)
+    pki = options.data_dir / "pki"
+    host, _, port = options.bind.rpartition(":")
+    app = build_app(
+        scheme=scheme,
+        store=store,
+        cache=cache,
+        authenticators=_built(plugins, "register_authenticators", {"token_file": options.token_file}),
+        authorizers=_built(plugins, "register_authorizers", {}),
+        admission=_built(plugins, "register_admission_plugins", {}),
+        clock=clock,
+        plugins=plugins.inventory,
+        config=ApiConfig(
+            agent_certificate=str(pki / "apiserver-kubelet-client.crt"),
+            agent_key=str(pki / "apiserver-kubelet-client.key"),
+            agent_ca=str(pki / "ca.crt"),
+            host=host,
+            port=int(port),
+        ),
+    )
+    app.add_middleware(Lifespan(store, cache, clock, plugins))
+    return app
+
+
+def _built(plugins: PluginManager, hook: str, config: Mapping[str, Any]) -> Sequence[Any]:
+    """Build every driver of a hook, in the order of registration; one that is not configured is None and left out."""
+    built = [owned.value.build({**plugins.section(owned.owner), **config}) for owned in plugins.drivers(hook).values()]
+    return [driver for driver in built if driver is not None]
+
+
+def calm_collector() -> None:
+    """Collect cycles rarely: the cache holds many long-lived objects, and a full collection stops every request."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 50, 100)
+
+
+class Lifespan:
+    """Runs store and cache as long as the application lives. A store that is away is waited for, not fatal."""
+
+    def __init__(self, store: Store, cache: WatchCache, clock: SystemClock, plugins: PluginManager) -> None:
+        self._store = store
+        self._cache = cache
+        self._clock = clock
+        self._plugins = plugins
+        self._task: asyncio.Task[None] | None = None
+
+    async def process_startup(self, _scope: Mapping[str, Any], _event: Mapping[str, Any]) -> None:
+        """Begin, when the server is about to take requests."""
+        calm_collector()
+        self._task = asyncio.get_running_loop().create_task(self._run())
+        self._plugins.notify("on_startup", process=PROCESS)
+
+    async def process_shutdown(self, _scope: Mapping[str, Any], _event: Mapping[str, Any]) -> None:
+        """End, when the last request has been answered."""
+        self._plugins.notify("on_shutdown", process=PROCESS)
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait((self._task,))
+        await self._store.close()
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                await self._store.start()
+                await create_system_namespaces(self._store, self._clock)
+                break
+            except StoreUnavailableError as error:
+                log.warning("store_not_ready_yet", error=str(error))
+                await self._clock.sleep(RETRY_SECONDS)
+        await self._cache.run()

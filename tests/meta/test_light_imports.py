@@ -8,8 +8,7 @@ import pytest
 HEAVY = "docker requests pyroute2 aiohttp numpy kazoo falcon uvicorn cryptography rich windlass_runtime.docker.driver"
 CASES = {
     "plugins": (
-        "from windlass.plugin.manager import PluginManager; m = PluginManager(); m.load(); m.check();"
-        "m.drivers('register_runtimes'); m.drivers('register_stores')",
+        "from windlass.plugin.manager import PluginManager; m = PluginManager(); m.load(); m.drivers('register_runtimes')",
         HEAVY,
     ),
     "apiserver": ("import windlass.api.worker", "docker requests pyroute2 aiohttp numpy kazoo cryptography rich"),

@@ -1,11 +1,16 @@
 """Image pull secrets: formats, registries, order, and secrets that are none."""
 
+import asyncio
 import base64
 import json
 
 import pytest
 
+from windlass.errors import RuntimeDriverError
+from windlass.plugin.interfaces.runtime import RegistryAuth
+from windlass.testing.clock import FakeClock
 from windlass_hostagent.pods.pull_secrets import credentials, registry_of
+from windlass_hostagent.pods.steps.images import ImagePuller
 
 
 def b64(text):
@@ -72,3 +77,43 @@ def test_wildcards_and_the_default_registry():
 )
 def test_what_is_no_pull_secret_gives_nothing(broken):
     assert users("r.example/app", broken) == []
+
+
+class Registry:
+    """A runtime whose registry wants a password."""
+
+    def __init__(self, password):
+        self.password = password
+        self.tried = []
+
+    async def pull_image(self, image, auth=None):
+        self.tried.append(auth.username if auth else "")
+        if auth is None or auth.password != self.password:
+            raise RuntimeDriverError("unauthorized", reason="ErrImagePull")
+        return "sha256:1"
+
+
+async def pulled(runtime, *pulls):
+    puller = ImagePuller(runtime, FakeClock())
+    serving = asyncio.ensure_future(puller.run())
+    try:
+        return await asyncio.gather(*(puller.pull(*p) for p in pulls), return_exceptions=True)
+    finally:
+        serving.cancel()
+
+
+async def test_credentials_are_tried_in_order_until_one_fits():
+    runtime = Registry("good")
+    auths = [RegistryAuth("ann", "bad"), RegistryAuth("bob", "good"), RegistryAuth("eve", "good")]
+    assert await pulled(runtime, ("r.example/app", auths)) == [0.0]
+    assert runtime.tried == ["ann", "bob"]
+
+
+async def test_a_pod_without_the_secret_does_not_get_the_image_by_anothers_right():
+    runtime = Registry("good")
+    with_secret, without = await pulled(
+        runtime, ("r.example/app", [RegistryAuth("bob", "good")]), ("r.example/app", [])
+    )
+    assert with_secret == 0.0
+    assert isinstance(without, RuntimeDriverError)
+    assert without.reason == "ErrImagePull"

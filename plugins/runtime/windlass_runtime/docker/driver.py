@@ -20,6 +20,7 @@ from windlass.plugin.interfaces.runtime import (
     ContainerStatus,
     Image,
     LogLine,
+    RegistryAuth,
     RuntimeEvent,
     RuntimeStatus,
     SandboxConfig,
@@ -208,9 +209,9 @@ class DockerDriver:
             async for line in lines:
                 yield line
 
-    async def pull_image(self, image: str) -> str:
+    async def pull_image(self, image: str, auth: RegistryAuth | None = None) -> str:
         """Pull from the image's registry."""
-        return await images.pull(self._engine, image)
+        return await images.pull(self._engine, image, auth)
 
     async def image_status(self, image: str) -> Image | None:
         """Look for a local image."""

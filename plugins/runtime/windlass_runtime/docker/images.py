@@ -7,7 +7,8 @@ import docker
 
 from windlass.errors import RuntimeDriverError
 from windlass.logs import get_logger
-from windlass.plugin.interfaces.runtime import Image
+from windlass.plugin.interfaces.runtime import Image, RegistryAuth
+from windlass_runtime import pause
 from windlass_runtime.docker.engine import UNAVAILABLE, DockerApiError, DockerEngine, NotFound
 
 PULL_SECONDS = 600.0
@@ -16,7 +17,8 @@ log = get_logger(__name__)
 
 
 def _image(row: dict[str, Any]) -> Image:
-    return Image(row["Id"], tuple(row.get("RepoTags") or ()), int(row.get("Size") or 0))
+    tags = tuple(row.get("RepoTags") or ())
+    return Image(row["Id"], tags, int(row.get("Size") or 0), pinned=pause.IMAGE in tags)
 
 
 async def status(engine: DockerEngine, image: str) -> Image | None:
@@ -30,17 +32,24 @@ async def status(engine: DockerEngine, image: str) -> Image | None:
         raise RuntimeDriverError(f'cannot look for image "{image}": {error.explanation}', reason=reason) from error
 
 
-def _pull(client: docker.APIClient, image: str) -> None:
+def _pull(client: docker.APIClient, image: str, auth: RegistryAuth | None) -> None:
     """Pull in a thread, reading the progress to its end. Raises RuntimeDriverError(ErrImagePull)."""
-    for step in client.pull(image, stream=True, decode=True):
+    for step in client.pull(image, stream=True, decode=True, auth_config=_auth_config(auth) if auth else None):
         if "error" in step:
             raise RuntimeDriverError(str(step["error"]), reason="ErrImagePull")
 
 
-async def pull(engine: DockerEngine, image: str) -> str:
+def _auth_config(auth: RegistryAuth) -> dict[str, str]:
+    """Write credentials as Docker's X-Registry-Auth has them. Pure."""
+    if auth.identity_token:
+        return {"identitytoken": auth.identity_token, "serveraddress": auth.server_address}
+    return {"username": auth.username, "password": auth.password, "serveraddress": auth.server_address}
+
+
+async def pull(engine: DockerEngine, image: str, auth: RegistryAuth | None = None) -> str:
     """Pull and return the image's id. Raises RuntimeDriverError with ErrImagePull or InvalidImageName."""
     try:
-        await engine.call(lambda c: _pull(c, image), seconds=PULL_SECONDS)
+        await engine.call(lambda c: _pull(c, image, auth), seconds=PULL_SECONDS)
     except DockerApiError as error:
         reason = "InvalidImageName" if error.status_code == 400 else "ErrImagePull"
         raise RuntimeDriverError(str(error.explanation), reason=reason) from error

@@ -20,6 +20,7 @@ from windlass.plugin.interfaces.runtime import (
     ContainerStatus,
     Image,
     LogLine,
+    RegistryAuth,
     RuntimeEvent,
     RuntimeStatus,
     SandboxConfig,
@@ -263,7 +264,7 @@ class HollowDriver:
             self._changed.clear()
             await self._changed.wait()
 
-    async def pull_image(self, image: str) -> str:
+    async def pull_image(self, image: str, auth: RegistryAuth | None = None) -> str:  # noqa: ARG002 - no registry here
         """Pretend to pull; images in `missing_images` do not exist."""
         await self._act("pull_image")
         if image in self._config.missing_images:

@@ -24,6 +24,7 @@ from windlass.plugin.interfaces.runtime import (
     ContainerStatus,
     Image,
     LogLine,
+    RegistryAuth,
     RuntimeEvent,
     RuntimeStatus,
     SandboxConfig,
@@ -249,7 +250,7 @@ class ProcessDriver:
         async for line in read_log(path, since=since, tail=tail, ended=ended, clock=self._clock):
             yield line
 
-    async def pull_image(self, image: str) -> str:
+    async def pull_image(self, image: str, auth: RegistryAuth | None = None) -> str:  # noqa: ARG002 - no registry here
         """Find a local image: there is no registry client here."""
         if await self._files(lambda: self._records.image_dir(image)) is None:
             place = self._records.root / "images"

@@ -26,7 +26,6 @@ POD = (
     Unobeyed("hostIPC", harmless=(False,)),
     Unobeyed("hostPID", harmless=(False,)),
     Unobeyed("hostUsers", harmless=(True,)),
-    Unobeyed("imagePullSecrets"),
     Unobeyed("os.name", harmless=("linux",)),
     Unobeyed("overhead"),
     Unobeyed("readinessGates"),

@@ -13,7 +13,7 @@ from windlass.errors import NotFoundError
 
 VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
 READ_ONLY_VERBS = ("get", "list")
-READ_ONLY = frozenset({("windlass.dev", "plugins")})
+READ_ONLY = frozenset({("windlass.dev", "plugins"), ("metrics.k8s.io", "nodes"), ("metrics.k8s.io", "pods")})
 SUBRESOURCES: dict[str, tuple[str, str, str, tuple[str, ...]]] = {
     # name: (group, version, kind, verbs); '' means the parent's own
     "status": ("", "", "", ("get", "patch", "update")),

@@ -82,6 +82,7 @@ class AgentContext:
         }
         if container:
             spec = pod["spec"]
-            init = any(c["name"] == container for c in spec.get("initContainers") or ())
-            reference["fieldPath"] = f"spec.{'initContainers' if init else 'containers'}{{{container}}}"
+            fields = ("initContainers", "ephemeralContainers")
+            group = next((f for f in fields if any(c["name"] == container for c in spec.get(f) or ())), "containers")
+            reference["fieldPath"] = f"spec.{group}{{{container}}}"
         self.recorder.event(reference, kind, reason, message)

@@ -1,11 +1,18 @@
-"""What to do next for a pod: pure, from its spec and what the runtime shows."""
+"""What to do next for a pod: pure, from its spec and what the runtime and the probes show.
 
+Order of life: init containers one after another, each to success; a sidecar (an init container that restarts always)
+only has to have started, and runs on beside the rest; then all containers. When all containers have ended for good,
+the pod is finished, whatever sidecars and ephemeral containers still do.
+"""
+
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from windlass.plugin.interfaces.runtime import ContainerState, ContainerStatus
-from windlass_hostagent.pods.observation import PodObservation, Waiting
+from windlass_hostagent.pods.observation import LABEL_HASH, PodObservation, Waiting
 from windlass_hostagent.pods.restart import BackOff, remaining_seconds, should_restart
 
 Obj = dict[str, Any]
@@ -13,24 +20,39 @@ Obj = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class ContainerStart:
-    """A container to create (as `attempt`) and start; `restart` tells that an earlier attempt ended."""
+    """A container to create (as `attempt`) and start; `restart` tells that an earlier attempt ended.
+
+    `target_id` is the container whose processes an ephemeral container sees.
+    """
 
     spec: Obj
     attempt: int
     restart: bool
     existing_id: str = ""
+    target_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerKill:
+    """A running container to stop; `message` is what users read. `forced`: it runs again whatever the policy."""
+
+    container: ContainerStatus
+    message: str
+    grace_seconds: int | None = None
+    forced: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class PodPlan:
     """The next steps. `wake_seconds` is when to look again, None when only an event can change anything.
 
-    `finished`: nothing of this pod will ever run again.
+    `finished`: nothing of this pod will ever run again, and what still runs of it is to be stopped.
     """
 
     needs_sandbox: bool = False
     sandbox_attempt: int = 0
     stale_sandboxes: Sequence[str] = ()
+    kill: Sequence[ContainerKill] = ()
     start: Sequence[ContainerStart] = ()
     remove: Sequence[str] = ()
     waiting: Mapping[str, Waiting] = field(default_factory=dict)
@@ -44,9 +66,25 @@ def is_sidecar(container: Obj) -> bool:
 
 
 def spec_containers(pod: Obj) -> list[Obj]:
-    """Return all containers of the spec, init containers first."""
+    """Return all containers of the spec: init, regular, ephemeral."""
     spec = pod["spec"]
-    return [*(spec.get("initContainers") or ()), *(spec.get("containers") or ())]
+    return [
+        *(spec.get("initContainers") or ()),
+        *(spec.get("containers") or ()),
+        *(spec.get("ephemeralContainers") or ()),
+    ]
+
+
+def definition_hash(container: Obj) -> str:
+    """Return a digest of what may change in a running pod and asks for a new container when it does: the image."""
+    text = json.dumps([container["name"], container["image"]])
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def format_delay(seconds: float) -> str:
+    """Format a back-off as kubelet prints it: `10s`, `1m20s`, `5m0s`."""
+    whole = int(seconds)
+    return f"{whole}s" if whole < 60 else f"{whole // 60}m{whole % 60}s"
 
 
 @dataclass(slots=True)
@@ -56,6 +94,7 @@ class _Planner:
     back_offs: Mapping[str, BackOff]
     now: float
     start: list[ContainerStart] = field(default_factory=list)
+    kill: list[ContainerKill] = field(default_factory=list)
     waiting: dict[str, Waiting] = field(default_factory=dict)
     wake: float | None = None
 
@@ -66,11 +105,12 @@ class _Planner:
     def done(self, container: Obj) -> bool:
         """Say whether a regular container has ended for good."""
         last = self.observed.latest(container["name"])
-        ended = last is not None and last.state is ContainerState.EXITED
-        return ended and last is not None and not should_restart(self.policy, last.exit_code)
+        if last is None or last.state is not ContainerState.EXITED or last.id in self.observed.forced:
+            return False
+        return not should_restart(self.policy, last.exit_code)
 
     def consider(self, container: Obj, policy: str) -> None:
-        """Start one container if it should run and does not."""
+        """Start one container if it should run and does not; stop it if it should not run on."""
         name = container["name"]
         last = self.observed.latest(name)
         if last is None:
@@ -78,14 +118,29 @@ class _Planner:
             self.start.append(ContainerStart(container, attempt, restart=attempt > 0))
         elif last.state is ContainerState.CREATED:
             self.start.append(ContainerStart(container, last.attempt, restart=False, existing_id=last.id))
+        elif last.state is ContainerState.RUNNING:
+            self.judge(container, last, policy)
+        elif last.id in self.observed.forced:
+            self.start.append(ContainerStart(container, last.attempt + 1, restart=True))
         elif last.state is ContainerState.EXITED and should_restart(policy, last.exit_code):
             self.restart(container, last)
+
+    def judge(self, container: Obj, running: ContainerStatus, policy: str) -> None:
+        """Stop a running container whose definition changed or whose probe has given it up."""
+        name, again = container["name"], ", will be restarted"
+        made_as = running.labels.get(LABEL_HASH)
+        health = self.observed.health_of(running)
+        if made_as and made_as != definition_hash(container):
+            self.kill.append(ContainerKill(running, f"Container {name} definition changed{again}", forced=True))
+        elif health.failed:
+            message = f"Container {name} failed {health.failed} probe" + ("" if policy == "Never" else again)
+            self.kill.append(ContainerKill(running, message, health.grace_seconds))
 
     def restart(self, container: Obj, last: ContainerStatus) -> None:
         """Start an ended container again, or say how long it waits."""
         name = container["name"]
         entry = self.back_offs.get(name)
-        wait = remaining_seconds(entry, last.finished_at, self.now)
+        wait = remaining_seconds(entry, self.observed.ended_at(last), self.now)
         if wait <= 0 or entry is None:
             self.start.append(ContainerStart(container, last.attempt + 1, restart=True))
             return
@@ -96,23 +151,32 @@ class _Planner:
         )
         self.wake = wait if self.wake is None else min(self.wake, wait)
 
-
-def format_delay(seconds: float) -> str:
-    """Format a back-off as kubelet prints it: `10s`, `1m20s`, `5m0s`."""
-    whole = int(seconds)
-    return f"{whole}s" if whole < 60 else f"{whole // 60}m{whole % 60}s"
+    def ephemeral(self, container: Obj) -> None:
+        """Start an ephemeral container once; it never runs again."""
+        name, target = container["name"], container.get("targetContainerName")
+        last = self.observed.latest(name)
+        if last is None and self.observed.attempts.get(name, -1) >= 0:
+            return
+        if last is not None and last.state is not ContainerState.CREATED:
+            return
+        aim = self.observed.latest(target) if target else None
+        if target and (aim is None or aim.state is not ContainerState.RUNNING):
+            self.waiting[name] = Waiting("CreateContainerConfigError", f'unable to find target container "{target}"')
+            return
+        existing = last.id if last else ""
+        self.start.append(ContainerStart(container, 0, False, existing, aim.id if aim else ""))
 
 
 def plan_pod(pod: Obj, observed: PodObservation, back_offs: Mapping[str, BackOff], now: float) -> PodPlan:
     """Decide the next steps of a pod that is not being deleted."""
+    spec = pod["spec"]
     planner = _Planner(pod, observed, back_offs, now)
-    init = list(pod["spec"].get("initContainers") or ())
-    apps = list(pod["spec"].get("containers") or ())
-    finished = all(planner.done(c) for c in apps) or _init_failed(planner, init)
+    init = list(spec.get("initContainers") or ())
+    apps = list(spec.get("containers") or ())
+    if all(planner.done(c) for c in apps) or _init_failed(planner, init):
+        return PodPlan(finished=True, remove=superseded(observed))
     sandbox = observed.sandbox
     stale = [s.id for s in observed.sandboxes if sandbox is None or s.id != sandbox.id]
-    if finished:
-        return PodPlan(finished=True, stale_sandboxes=(), remove=superseded(observed))
     if sandbox is None:
         attempt = max((s.attempt for s in observed.sandboxes), default=-1) + 1
         return PodPlan(needs_sandbox=True, sandbox_attempt=attempt, stale_sandboxes=stale)
@@ -124,8 +188,11 @@ def plan_pod(pod: Obj, observed: PodObservation, back_offs: Mapping[str, BackOff
             planner.consider(container, planner.policy)
     else:
         _next_init(planner, init)
+    for container in spec.get("ephemeralContainers") or ():
+        planner.ephemeral(container)
     return PodPlan(
         stale_sandboxes=stale,
+        kill=tuple(planner.kill),
         start=tuple(planner.start),
         remove=superseded(observed),
         waiting=planner.waiting,
@@ -143,13 +210,12 @@ def _init_failed(planner: _Planner, init: list[Obj]) -> bool:
 def _next_init(planner: _Planner, init: list[Obj]) -> None:
     """Start the first init container that is not done; sidecars before it are kept running."""
     for container in init:
+        last = planner.observed.latest(container["name"])
         if is_sidecar(container):
             planner.consider(container, "Always")
-            last = planner.observed.latest(container["name"])
-            if last is None or last.state is not ContainerState.RUNNING:
+            if not planner.observed.started(last):
                 return
             continue
-        last = planner.observed.latest(container["name"])
         if last is not None and last.state is ContainerState.EXITED and last.exit_code == 0:
             continue
         planner.consider(container, "Never" if planner.policy == "Never" else "OnFailure")
@@ -163,12 +229,10 @@ def initialized(pod: Obj, observed: PodObservation) -> bool:
         return True
     for container in spec.get("initContainers") or ():
         last = observed.latest(container["name"])
-        if last is None:
-            return False
         if is_sidecar(container):
-            if last.state is not ContainerState.RUNNING:
+            if not observed.started(last):
                 return False
-        elif last.state is not ContainerState.EXITED or last.exit_code != 0:
+        elif last is None or last.state is not ContainerState.EXITED or last.exit_code != 0:
             return False
     return True
 
@@ -179,3 +243,19 @@ def superseded(observed: PodObservation) -> list[str]:
     for name in {c.name for c in observed.containers}:
         remove += [c.id for c in observed.history(name)[2:] if c.state is not ContainerState.RUNNING]
     return remove
+
+
+def active_seconds_left(pod: Obj, now: float, started_at: float) -> float | None:
+    """Return how long the pod may still be active (`activeDeadlineSeconds`), None without a limit; 0 when over."""
+    limit = pod["spec"].get("activeDeadlineSeconds")
+    return None if limit is None else max(0.0, started_at + float(limit) - now)
+
+
+def start_batches(starts: Sequence[ContainerStart]) -> list[list[ContainerStart]]:
+    """Split starts into groups that begin side by side: nothing starts before the postStart hook of one before it."""
+    batches: list[list[ContainerStart]] = [[]]
+    for start in starts:
+        batches[-1].append(start)
+        if (start.spec.get("lifecycle") or {}).get("postStart"):
+            batches.append([])
+    return [batch for batch in batches if batch]

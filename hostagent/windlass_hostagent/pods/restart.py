@@ -37,11 +37,14 @@ def remaining_seconds(entry: BackOff | None, ended_at: float, now: float) -> flo
     """Return how long the next start still has to wait; 0 means not at all."""
     if entry is None or ended_at - entry.updated_at > RESET_SECONDS:
         return 0.0
-    return max(0.0, ended_at + entry.delay_seconds - now)
+    return min(entry.delay_seconds, max(0.0, ended_at + entry.delay_seconds - now))
 
 
 def recovered_back_off(attempt: int, started_at: float) -> BackOff | None:
-    """Rebuild an entry from a container's attempt number, for an agent that has just started."""
+    """Rebuild an entry from a container's attempt number, for an agent that has just started.
+
+    All times of this module are seconds of one steady clock: a jump of the wall clock must not hold anybody up.
+    """
     if attempt <= 0:
         return None
     return BackOff(min(INITIAL_SECONDS * 2.0 ** (min(attempt, 10) - 1), MAX_SECONDS), started_at)

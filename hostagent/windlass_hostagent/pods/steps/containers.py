@@ -4,14 +4,16 @@ from collections.abc import Sequence
 from typing import Any
 
 from windlass.errors import ApiError, RuntimeDriverError
-from windlass.plugin.interfaces.runtime import ContainerConfig
+from windlass.plugin.interfaces.runtime import ContainerConfig, Mount
 from windlass_hostagent.context import AgentContext
+from windlass_hostagent.failpoints import fail_point
 from windlass_hostagent.pods.env import EnvContext, EnvError, build_env, expand, sources
-from windlass_hostagent.pods.observation import LABEL_CONTAINER
-from windlass_hostagent.pods.plan import ContainerStart
+from windlass_hostagent.pods.observation import LABEL_CONTAINER, LABEL_HASH
+from windlass_hostagent.pods.plan import ContainerStart, definition_hash
 from windlass_hostagent.pods.resources import container_resources
 from windlass_hostagent.pods.steps.images import ensure_image
 from windlass_hostagent.pods.steps.sandbox import pod_labels
+from windlass_hostagent.pods.steps.termination_message import prepare_message_log
 
 Obj = dict[str, Any]
 CONFIG_ERROR = "CreateContainerConfigError"
@@ -39,7 +41,9 @@ def user_of(pod: Obj, container: Obj) -> str:
     return f"{0 if uid is None else uid}" + (f":{gid}" if gid is not None else "")
 
 
-def container_config(context: AgentContext, pod: Obj, start: ContainerStart, env: dict[str, str]) -> ContainerConfig:
+def container_config(
+    context: AgentContext, pod: Obj, start: ContainerStart, env: dict[str, str], mounts: Sequence[Mount] = ()
+) -> ContainerConfig:
     """Translate one container for the runtime. Pure."""
     spec = start.spec
     security = spec.get("securityContext") or {}
@@ -53,7 +57,8 @@ def container_config(context: AgentContext, pod: Obj, start: ContainerStart, env
         args=[expand(word, env) for word in args] if args else None,
         working_dir=spec.get("workingDir") or "",
         env=env,
-        labels={**pod_labels(pod, context.node_name), LABEL_CONTAINER: spec["name"]},
+        labels={**pod_labels(pod, context.node_name), LABEL_CONTAINER: spec["name"], LABEL_HASH: definition_hash(spec)},
+        mounts=tuple(mounts),
         resources=container_resources(pod, spec, context.capacity.memory_bytes),
         stdin=bool(spec.get("stdin")),
         tty=bool(spec.get("tty")),
@@ -63,33 +68,43 @@ def container_config(context: AgentContext, pod: Obj, start: ContainerStart, env
         add_capabilities=tuple(capabilities.get("add") or ()),
         drop_capabilities=tuple(capabilities.get("drop") or ()),
         annotations=dict(pod["metadata"].get("annotations") or {}),
+        target_container_id=start.target_id,
     )
 
 
 async def start_container(
-    context: AgentContext, pod: Obj, start: ContainerStart, *, sandbox_id: str, ips: Sequence[str]
-) -> None:
-    """Bring one container to running. Raises RuntimeDriverError whose reason is what the user sees as waiting."""
+    context: AgentContext, pod: Obj, start: ContainerStart, *, sandbox_id: str, ips: Sequence[str], mounts: Sequence[Mount] = (),
+) -> str:  # fmt: skip
+    """Bring one container to running and return its id; `mounts` are the pod's volumes in this container.
+
+    Raises RuntimeDriverError whose reason is what the user sees as waiting.
+    """
     name = start.spec["name"]
     container_id = start.existing_id
     if not container_id:
         await ensure_image(context, pod, start.spec)
         try:
             env = await resolve_env(context, pod, start.spec, ips)
-            config = container_config(context, pod, start, env)
+            message_log = prepare_message_log(context, pod, start.spec, start.attempt)
+            config = container_config(context, pod, start, env, [*mounts, message_log])
             container_id = await context.runtime.create_container(sandbox_id, config)
-        except RuntimeDriverError as error:
+        except (RuntimeDriverError, OSError) as error:
             context.event(pod, "Warning", "Failed", f"Error: {error}", name)
             raise _as(error, "CreateContainerError") from error
+        fail_point("agent.after_create_container")
         context.event(pod, "Normal", "Created", f"Created container: {name}", name)
     try:
         await context.runtime.start_container(container_id)
     except RuntimeDriverError as error:
         context.event(pod, "Warning", "Failed", f"Error: {error}", name)
         raise _as(error, "RunContainerError") from error
+    fail_point("agent.after_start_container")
     context.event(pod, "Normal", "Started", f"Started container {name}", name)
+    return container_id
 
 
-def _as(error: RuntimeDriverError, reason: str) -> RuntimeDriverError:
-    """Give a nameless runtime error the reason of the step in which it happened."""
-    return RuntimeDriverError(str(error), reason=reason if error.reason == "RuntimeError" else error.reason)
+def _as(error: RuntimeDriverError | OSError, reason: str) -> RuntimeDriverError:
+    """Give a nameless error the reason of the step in which it happened."""
+    if isinstance(error, RuntimeDriverError) and error.reason != "RuntimeError":
+        reason = error.reason
+    return RuntimeDriverError(str(error), reason=reason)

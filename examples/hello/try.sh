@@ -7,7 +7,9 @@ KUBECONFIG=$("$windlass" kubeconfig)
 here=$(dirname "$0")
 kubectl apply -f "$here/hello.yaml"
 kubectl rollout status deployment/hello --timeout=120s
-for ip in $(kubectl get pods -l app=hello -o jsonpath='{.items[*].status.podIP}'); do
+# Pods on their way out answer no more.
+alive='{{range .items}}{{if not .metadata.deletionTimestamp}}{{.status.podIP}} {{end}}{{end}}'
+for ip in $(kubectl get pods -l app=hello -o go-template="$alive"); do
     printf '%s: ' "$ip"
     timeout 10 curl -sS --max-time 5 --retry 5 --retry-connrefused --retry-delay 1 "http://$ip:8080/" || echo "no answer"
 done

@@ -4,7 +4,9 @@ The agent's address comes from the Node object and must be a literal IP; the age
 that address, and redirects are not followed, so that no Node object can send the API server elsewhere.
 """
 
+import errno
 import ipaddress
+import os
 import ssl
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -69,7 +71,8 @@ class AgentLogBackend:
                 response = await session.get(url, params=dict(target.params), ssl=self._tls(), allow_redirects=False)
             except (aiohttp.ClientError, OSError, TimeoutError) as error:
                 raise UnavailableError(
-                    f"the host agent of node {target.node['metadata']['name']} cannot be reached: {error}"
+                    f"the host agent of node {target.node['metadata']['name']} at {url.split('/')[2]} cannot be "
+                    f"reached: {_why(error)}; its containers may run all the same, and their output is kept there"
                 ) from error
             async with response:
                 if response.status != 200:
@@ -100,6 +103,20 @@ def agent_url(target: LogTarget) -> str:
     host = f"[{address}]" if address.version == 6 else str(address)
     path = "/".join(quote(part, safe="") for part in (target.namespace, target.pod, target.container))
     return f"https://{host}:{int(port)}/containerLogs/{path}"
+
+
+def _why(error: Exception) -> str:
+    """Return in plain words why there is no connection: aiohttp's own show Python objects."""
+    import aiohttp  # noqa: PLC0415 - see above
+
+    if isinstance(error, TimeoutError):
+        return f"no answer within {CONNECT_TIMEOUT_SECONDS:g} s"
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        return f"what answers there does not prove to be this node's agent ({error.certificate_error})"
+    cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
+    if isinstance(cause, OSError) and cause.errno is not None and cause.errno in errno.errorcode:
+        return os.strerror(cause.errno)
+    return str(cause) or type(cause).__name__
 
 
 async def _refusal(response: "aiohttp.ClientResponse") -> Exception:

@@ -8,6 +8,7 @@ import ctypes
 import os
 import signal
 import ssl
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,8 @@ from typing import Any
 from gunicorn.app.base import BaseApplication
 from gunicorn.workers.base import Worker as GunicornWorker
 
-from windlass.errors import ConfigError
+from windlass.api.arbiter_log import START_REFUSED, ArbiterLogger, say
+from windlass.errors import ConfigError, WindlassError
 
 GRACE_SECONDS = 2
 KEEP_ALIVE_SECONDS = 75
@@ -47,7 +49,7 @@ class DeferredWorker(GunicornWorker):  # type: ignore[misc]  # untyped library
     """What the arbiter knows of a worker; after the fork it makes way for the real one."""
 
     def init_process(self) -> None:
-        """Serve, in the worker's process, until told to end."""
+        """Serve, in the worker's process, until told to end. What we refuse on purpose is one line and no traceback."""
         from windlass.api.worker import Worker  # noqa: PLC0415 - see above
 
         worker = Worker(self.age, self.ppid, self.sockets, self.app, self.timeout, self.cfg, self.log)
@@ -56,6 +58,9 @@ class DeferredWorker(GunicornWorker):  # type: ignore[misc]  # untyped library
         worker.tmp = self.tmp  # the arbiter looks at this one for signs of life
         try:
             worker.init_process()
+        except WindlassError as error:
+            say(error)
+            sys.exit(START_REFUSED)
         finally:
             self.booted = worker.booted
 
@@ -79,6 +84,7 @@ class Server(BaseApplication):  # type: ignore[misc]  # untyped library
             "timeout": 60,
             "umask": 0o077,
             "loglevel": "warning",
+            "logger_class": ArbiterLogger,
             "certfile": str(pki / "apiserver.crt"),
             "keyfile": str(pki / "apiserver.key"),
             "ca_certs": str(pki / "ca.crt"),
@@ -106,4 +112,9 @@ def serve(options: ServerOptions) -> None:
     for name in ("apiserver.crt", "apiserver.key", "ca.crt"):
         if not (options.data_dir / "pki" / name).exists():
             raise ConfigError(f"{options.data_dir / 'pki' / name} is missing; `windlass up` makes it")
-    Server(options).run()
+    arbiter = os.getpid()
+    try:
+        Server(options).run()
+    except SystemExit as end:
+        # Workers leave by the same road, and theirs is the code that the arbiter must see.
+        sys.exit(1 if end.code == START_REFUSED and os.getpid() == arbiter else end.code)

@@ -116,9 +116,13 @@ def test_an_agent_that_is_somebody_else(api, agent):
     try:
         register(api, "two", impostor.server_address[1])
         asked = len(ASKED)
-        api.request("GET", f"{PODS}/on-two/log?container=main").expect(503, 500)
+        said = api.request("GET", f"{PODS}/on-two/log?container=main").expect(503)
+        assert "does not prove to be this node's agent" in said["message"]
         assert len(ASKED) == asked
     finally:
         impostor.shutdown()
         impostor.server_close()
-    api.request("GET", f"{PODS}/on-two/log?container=main").expect(503)
+    said = api.request("GET", f"{PODS}/on-two/log?container=main").expect(503)
+    assert said["reason"] == "ServiceUnavailable"
+    assert said["message"].startswith("the host agent of node two at 127.0.0.1:")
+    assert "cannot be reached: Connection refused; " in said["message"]

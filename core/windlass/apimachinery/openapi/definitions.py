@@ -75,6 +75,9 @@ class Definitions:
         for kind in kinds:
             name = self.add(kind.schema, kind)
             self.found[name].setdefault("x-kubernetes-group-version-kind", []).append(gvk(kind))
+            if kind.schema.__doc__:
+                # Only kinds: kubectl explain prints a type's description below that of the field which holds it.
+                self.found[name]["description"] = " ".join(kind.schema.__doc__.split())
             self.found[f"{name}List"] = self._list_definition(kind, name)
 
     def add(self, schema: type[ObjectSchema], kind: KindDefinition | None = None) -> str:
@@ -84,8 +87,6 @@ class Definitions:
             return name
         definition: Json = {"type": "object"}
         self.found[name] = definition  # before its fields: they may refer back
-        if schema.__doc__:
-            definition["description"] = " ".join(schema.__doc__.split())
         fields = schema.wire_fields()
         definition["properties"] = {key: self._property(field) for key, field in fields.items()}
         required = sorted(key for key, field in fields.items() if field.published_required)

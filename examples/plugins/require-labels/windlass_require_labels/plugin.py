@@ -34,12 +34,20 @@ class RequireLabels:
         """Change nothing."""
 
     def validate(self, request: AdmissionRequest) -> None:
-        """Refuse with 422, naming each missing label."""
-        if request.operation != "CREATE" or request.resource not in WORKLOADS or request.obj is None:
+        """Refuse with 422, naming the first missing label.
+
+        An update may not take a label away; what lacked one before the policy came may still be changed and deleted.
+        """
+        if request.operation not in ("CREATE", "UPDATE") or request.subresource or request.obj is None:
             return
         metadata = request.obj["metadata"]
+        if request.resource not in WORKLOADS or metadata.get("ownerReferences") or metadata.get("deletionTimestamp"):
+            return
         missing = [label for label in self._labels if label not in metadata.get("labels", {})]
-        if missing and not metadata.get("ownerReferences"):
+        if request.old is not None:
+            had = request.old["metadata"].get("labels", {})
+            missing = [label for label in missing if label in had]
+        if missing:
             raise InvalidError(
                 f"metadata.labels: this cluster requires the label {missing[0]!r}; add it and apply again"
             )

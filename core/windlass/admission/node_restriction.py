@@ -6,6 +6,9 @@ from windlass.plugin.interfaces.admission import AdmissionRequest
 NODE_GROUP = "system:nodes"
 NODE_PREFIX = "system:node:"
 RESTRICTED_LABEL_PREFIX = "node-restriction.kubernetes.io/"
+MIRROR = "kubernetes.io/config.mirror"
+MIRROR_VOLUMES = frozenset({"name", "emptyDir", "hostPath", "downwardAPI"})
+"""What a volume of a static pod may be: nothing through which its node could read an object of the API."""
 
 
 class NodeRestriction:
@@ -28,6 +31,8 @@ class NodeRestriction:
             raise ForbiddenError(f'leases "{request.name}" is forbidden: node {node} may only write its own Lease')
         if request.resource == "pods" and request.old is not None and request.old["spec"].get("nodeName") != node:
             raise ForbiddenError(f'pods "{request.name}" is forbidden: it is not bound to node {node}')
+        if request.resource == "pods" and request.operation == "CREATE" and not request.subresource:
+            _check_mirror(request, node)
 
     def _check_node(self, request: AdmissionRequest, node: str) -> None:
         metadata = (request.obj or {}).get("metadata", {})
@@ -50,3 +55,27 @@ class NodeRestriction:
             "taints"
         ):
             raise ForbiddenError(f'nodes "{node}" is forbidden: a node may not change its own taints')
+
+
+def _check_mirror(request: AdmissionRequest, node: str) -> None:
+    """Refuse a node's new pod unless it mirrors a static pod of that node and refers to no object of the API."""
+    pod = request.obj or {}
+    spec, metadata = pod.get("spec", {}), pod.get("metadata", {})
+    containers = [*(spec.get("initContainers") or ()), *(spec.get("containers") or ())]
+    sources = [entry.get("valueFrom") or {} for c in containers for entry in c.get("env") or ()]
+    owners = metadata.get("ownerReferences") or ()
+    reason = ""
+    if not (metadata.get("annotations") or {}).get(MIRROR):
+        reason = f"node {node} may only create mirrors of its static pods"
+    elif spec.get("nodeName") != node:
+        reason = f"node {node} may only create pods that are bound to it"
+    elif spec.get("serviceAccountName") or spec.get("imagePullSecrets"):
+        reason = "a mirror pod may not use a service account or pull secrets"
+    elif any(set(volume) - MIRROR_VOLUMES for volume in spec.get("volumes") or ()):
+        reason = "a mirror pod's volumes may only be emptyDir, hostPath or downwardAPI"
+    elif any(c.get("envFrom") for c in containers) or any({"configMapKeyRef", "secretKeyRef"} & set(s) for s in sources):
+        reason = "a mirror pod's environment may not refer to ConfigMaps or Secrets"
+    elif any((o.get("kind"), o.get("name")) != ("Node", node) for o in owners):
+        reason = f"a mirror pod may only be owned by node {node}"
+    if reason:
+        raise ForbiddenError(f'pods "{request.name}" is forbidden: {reason}')

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from windlass.admission.node_restriction import MIRROR
 from windlass.errors import ForbiddenError
 from windlass.plugin.interfaces.admission import AdmissionRequest
 
@@ -91,6 +92,8 @@ class DefaultServiceAccount:
         """Fill `spec.serviceAccountName` and its deprecated twin."""
         if not _is_new_pod(request) or request.obj is None:
             return
+        if MIRROR in (request.obj["metadata"].get("annotations") or {}):
+            return  # a static pod runs without the API, so as no account of it
         spec = request.obj["spec"]
         spec.setdefault("serviceAccountName", spec.get("serviceAccount") or "default")
         spec["serviceAccount"] = spec["serviceAccountName"]

@@ -71,6 +71,9 @@ def _own_pods(attributes: Attributes, node: str, reader: ObjectReader) -> Decisi
         if attributes.field_selector == f"spec.nodeName={node}":
             return ALLOWED
         return _denied(f"node {node} may only list pods with fieldSelector spec.nodeName={node}")
+    if attributes.verb == "create" and not attributes.subresource:
+        # Mirrors of static pods; NodeRestriction looks at what the pod is.
+        return ALLOWED
     if (
         attributes.verb == "get"
         or (attributes.verb in ("update", "patch") and attributes.subresource == "status")

@@ -99,6 +99,7 @@ FOREIGN = [
     ("PATCH", f"{PODS}/on-one", {"metadata": {"labels": {"a": "b"}}}),
     ("DELETE", f"{PODS}/on-two", None),
     ("DELETE", PODS, None),
+    ("POST", PODS, {"metadata": {"name": "made"}, "spec": {**POD["spec"], "nodeName": "one"}}),
     ("POST", f"{PODS}/unbound/binding", {"target": {"kind": "Node", "name": "one"}}),
     ("POST", f"{PODS}/on-two/eviction", {"metadata": {"name": "on-two"}}),
     ("GET", f"{SECRETS}/of-two", None),

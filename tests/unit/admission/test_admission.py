@@ -78,7 +78,7 @@ def test_default_tolerations_are_added_once():
 
 
 def test_pods_run_as_default():
-    pod = {"spec": {}}
+    pod = {"metadata": {}, "spec": {}}
     DefaultServiceAccount().admit(request(obj=pod))
     assert pod["spec"]["serviceAccountName"] == "default"
 
@@ -106,3 +106,47 @@ def test_a_node_may_not_steer_scheduling_onto_itself(obj, old, message):
 def test_a_node_may_not_touch_pods_of_others():
     with pytest.raises(ForbiddenError, match="not bound to node n1"):
         NodeRestriction().validate(request(operation="DELETE", old={"spec": {"nodeName": "n2"}}, user=NODE))
+
+
+MIRROR_POD = {
+    "metadata": {
+        "name": "x", "annotations": {"kubernetes.io/config.mirror": "hash"},
+        "ownerReferences": [{"kind": "Node", "name": "n1"}],
+    },
+    "spec": {"nodeName": "n1", "containers": [{"name": "main"}], "volumes": [{"name": "v", "emptyDir": {}}]},
+}  # fmt: skip
+
+
+def mirror(*, metadata=None, **spec):
+    return {"metadata": {**MIRROR_POD["metadata"], **(metadata or {})}, "spec": {**MIRROR_POD["spec"], **spec}}
+
+
+def test_a_node_may_create_mirrors_of_its_static_pods():
+    NodeRestriction().validate(request(obj=mirror(), user=NODE))
+    pod = mirror()
+    DefaultServiceAccount().admit(request(obj=pod))
+    assert "serviceAccountName" not in pod["spec"]
+
+
+@pytest.mark.parametrize(
+    ("pod", "message"),
+    [
+        (mirror(metadata={"annotations": {}}), "may only create mirrors"),
+        (mirror(nodeName="n2"), "bound to it"),
+        (mirror(nodeName=""), "bound to it"),
+        (mirror(serviceAccountName="default"), "service account"),
+        (mirror(imagePullSecrets=[{"name": "s"}]), "pull secrets"),
+        (mirror(volumes=[{"name": "v", "secret": {"secretName": "s"}}]), "volumes may only be"),
+        (mirror(volumes=[{"name": "v", "emptyDir": {}, "projected": {}}]), "volumes may only be"),
+        (mirror(containers=[{"name": "c", "envFrom": [{"secretRef": {"name": "s"}}]}]), "environment"),
+        (
+            mirror(initContainers=[{"name": "c", "env": [{"valueFrom": {"secretKeyRef": {"name": "s"}}}]}]),
+            "environment",
+        ),
+        (mirror(metadata={"ownerReferences": [{"kind": "Node", "name": "n2"}]}), "owned by node n1"),
+    ],
+)
+def test_a_node_reads_nothing_through_a_pod_of_its_own_making(pod, message):
+    """S50: the node authoriser opens what a node's pods refer to, so a node may not write such a reference."""
+    with pytest.raises(ForbiddenError, match=message):
+        NodeRestriction().validate(request(obj=pod, user=NODE))

@@ -40,7 +40,7 @@ class SystemClock:
 
 def rfc3339(moment: datetime) -> str:
     """Format a moment as Kubernetes' `Time`: UTC, whole seconds, `Z`."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return moment.astimezone(UTC).replace(microsecond=0, tzinfo=None).isoformat() + "Z"
 
 
 def rfc3339_micro(moment: datetime) -> str:

@@ -73,7 +73,7 @@ class Adapter:
         if isinstance(resp, falcon.asgi.WebSocket):
             await resp.close(WEBSOCKET_REFUSED)
             return
-        response = await self._pipeline.serve(ApiRequest(req.scope, _chunks(req)))
+        response = await self._pipeline.serve(ApiRequest(req.scope, _chunks(req.scope[RECEIVE])))
         if req.method == "HEAD" and isinstance(response, Stream):
             # Falcon sends no body, so it would never touch the stream.
             await _Pushed(response, req.scope).close()
@@ -135,9 +135,15 @@ def _answer(resp: falcon.asgi.Response, response: ApiResponse | Stream, scope: d
         resp.stream = _Pushed(response, scope)  # type: ignore[assignment]  # any object with __aiter__ will do
 
 
-async def _chunks(req: falcon.asgi.Request) -> AsyncIterator[bytes]:
-    async for chunk in req.stream:
-        yield chunk
+async def _chunks(receive: Receive) -> AsyncIterator[bytes]:
+    """Yield the body as it comes. Falcon's own stream would first copy it into a buffer. Raises 400 when it is cut."""
+    more = True
+    while more:
+        event = await receive()
+        if event["type"] == "http.disconnect":
+            raise BadRequestError("the body is cut short: the client went away")
+        more = event.get("more_body", False)
+        yield event.get("body", b"")
 
 
 class _Pushed:

@@ -6,6 +6,7 @@ before the first byte of a request; here it is read once per connection.
 
 import asyncio
 import ssl
+from collections.abc import Callable
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -15,6 +16,9 @@ from windlass.api.guard import PEER_CERTIFICATE
 
 HEAD_SECONDS = 30.0
 """How long a client may take from connecting (or from its last answer) to the end of a request's head."""
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+JOIN_BYTES = 1 << 16
+"""Bodies up to this size are copied behind their head; a larger one is not worth the copy."""
 WRITE_SECONDS = 60.0
 """How long a client may leave a full send buffer untouched before it is cut off (W26)."""
 
@@ -24,6 +28,47 @@ def peer_certificate(transport: asyncio.BaseTransport) -> dict[str, Any] | None:
     connection: ssl.SSLObject | None = transport.get_extra_info("ssl_object")
     certificate: dict[str, Any] | None = connection.getpeercert() if connection is not None else None
     return certificate or None
+
+
+class _HeldHead:
+    """One answer's transport: keeps the head until the first of the body, so that both are one TLS record and one write.
+
+    uvicorn writes them apart. Falcon sends the first of a body, be it empty, right after the head.
+    """
+
+    __slots__ = ("_begun", "_complete", "_head", "_transport")
+
+    def __init__(self, transport: asyncio.Transport, complete: Callable[[], None]) -> None:
+        self._transport = transport
+        self._complete = complete
+        self._begun = False
+        self._head = b""
+
+    def write(self, data: bytes) -> None:
+        if not self._begun and data != CONTINUE:
+            self._begun, self._head = True, data
+            return
+        if self._head and len(data) <= JOIN_BYTES:
+            data, self._head = self._head + data, b""
+        self.flush()
+        self._transport.write(data)
+
+    def flush(self) -> None:
+        head, self._head = self._head, b""
+        if head:
+            self._transport.write(head)
+
+    def is_closing(self) -> bool:
+        return self._transport.is_closing()
+
+    def close(self) -> None:
+        self.flush()
+        self._transport.close()
+
+    def complete(self) -> None:
+        """Send what is held: an answer to HEAD has no body."""
+        self.flush()
+        self._complete()
 
 
 class PeerCertificateProtocol(HttpToolsProtocol):
@@ -44,9 +89,14 @@ class PeerCertificateProtocol(HttpToolsProtocol):
             self._head_timer = self.loop.call_later(HEAD_SECONDS, self._too_slow)
 
     def on_headers_complete(self) -> None:
-        """Stop the clock: the head is here."""
+        """Stop the clock: the head is here. Its answer goes out through a transport that joins what belongs together."""
         self._stop_timer()
+        before = self.cycle
         super().on_headers_complete()
+        if self.cycle is not before:
+            held = _HeldHead(self.transport, self.on_response_complete)
+            self.cycle.transport = held  # type: ignore[assignment]
+            self.cycle.on_response = held.complete
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the clocks."""

@@ -1,6 +1,7 @@
 """Reading and building object metadata: owners, conditions, copies."""
 
 import os
+import random
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -14,7 +15,8 @@ SUFFIX_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
 
 def new_uid() -> str:
     """Return a fresh uid (a random UUID)."""
-    return str(uuid.uuid4())
+    # Unique, not secret: random's generator is seeded by the system, anew after a fork, and needs no system call each.
+    return str(uuid.UUID(int=random.getrandbits(128), version=4))
 
 
 def random_suffix(length: int = 5) -> str:

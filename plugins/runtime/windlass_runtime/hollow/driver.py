@@ -10,6 +10,7 @@ import hashlib
 import heapq
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from windlass.clock import Clock, SystemClock, rfc3339_micro
@@ -17,7 +18,10 @@ from windlass.errors import RuntimeDriverError
 from windlass.plugin.interfaces.runtime import (
     ContainerConfig,
     ContainerState,
+    ContainerStats,
     ContainerStatus,
+    ExecResult,
+    ExecTimeoutError,
     Image,
     LogLine,
     RegistryAuth,
@@ -26,7 +30,17 @@ from windlass.plugin.interfaces.runtime import (
     SandboxConfig,
     SandboxStatus,
 )
-from windlass_runtime.hollow.faults import Behaviour, HollowConfig, behaviour_of, fault_of, parse_config
+from windlass_runtime.archive import ImageArchive, normal_name
+from windlass_runtime.hollow.faults import (
+    Behaviour,
+    HollowConfig,
+    behaviour_of,
+    exec_behaviour,
+    fault_of,
+    made_up_stats,
+    parse_config,
+)
+from windlass_runtime.hollow.streams import HollowStream, after
 
 
 @dataclass(slots=True)
@@ -264,6 +278,69 @@ class HollowDriver:
             self._changed.clear()
             await self._changed.wait()
 
+    def _running(self, container_id: str) -> _Container:
+        self._settle()
+        container = self._containers.get(container_id)
+        if container is None or container.status.state is not ContainerState.RUNNING:
+            raise RuntimeDriverError(f"container {container_id[:12]} is not running", reason="NotFound")
+        return container
+
+    async def exec_sync(
+        self, container_id: str, command: Sequence[str], *, timeout_seconds: float, max_output_bytes: int = 16_384
+    ) -> ExecResult:
+        """Answer what the annotations say; a command that would take longer than the timeout takes the timeout."""
+        container = self._running(container_id)
+        await self._act("exec_sync", container.annotations)
+        told = exec_behaviour(container.annotations, command[0])
+        if told.seconds > timeout_seconds > 0:
+            await self._clock.sleep(timeout_seconds)
+            raise ExecTimeoutError(
+                f"command {command[0]!r} timed out after {timeout_seconds:g} s", reason="ExecTimeout"
+            )
+        await after(self._clock, told.seconds, 0)
+        return ExecResult(told.exit_code, told.output.encode()[:max_output_bytes])
+
+    async def exec(self, container_id: str, command: Sequence[str], *, stdin: bool, tty: bool) -> HollowStream:
+        """Connect to a command that prints what the annotations say, then what is sent to it."""
+        container = self._running(container_id)
+        await self._act("exec", container.annotations)
+        told = exec_behaviour(container.annotations, command[0])
+        output = told.output.encode()
+        pieces = [("stdout", output.replace(b"\n", b"\r\n") if tty else output)] if output else []
+        return HollowStream(pieces, lambda: after(self._clock, told.seconds, told.exit_code), stdin=stdin)
+
+    async def attach(self, container_id: str, *, stdin: bool) -> HollowStream:
+        """Connect to a container: it prints nothing more and ends when it ends."""
+        container = self._running(container_id)
+        await self._act("attach", container.annotations)
+
+        async def ended() -> int:
+            while container.status.state is ContainerState.RUNNING:
+                self._changed.clear()
+                await self._changed.wait()
+            return container.status.exit_code
+
+        return HollowStream([], ended, stdin=stdin)
+
+    async def container_stats(self) -> Sequence[ContainerStats]:
+        """Return what the annotations say about every running container."""
+        self._settle()
+        await self._act("container_stats")
+        running = [c for c in self._containers.values() if c.status.state is ContainerState.RUNNING]
+        return [made_up_stats(c.status, c.annotations, self._now()) for c in running]
+
+    async def import_images(self, archive: str) -> Sequence[str]:
+        """Take the names out of an archive and pretend to have the rest."""
+        await self._act("import_images")
+
+        def read() -> list[str]:
+            with ImageArchive.opened(Path(archive), limit=1 << 30) as opened:
+                return [normal_name(name) for image in opened.images() for name in image.names]
+
+        names = await asyncio.to_thread(read)
+        self._images.update(names)
+        return names
+
     async def pull_image(self, image: str, auth: RegistryAuth | None = None) -> str:  # noqa: ARG002 - no registry here
         """Pretend to pull; images in `missing_images` do not exist."""
         await self._act("pull_image")
@@ -275,7 +352,7 @@ class HollowDriver:
     async def image_status(self, image: str) -> Image | None:
         """Return the image when it was pulled before."""
         await self._act("image_status")
-        return Image("sha256:" + _digest(image), (image,), 1) if image in self._images else None
+        return Image("sha256:" + _digest(image), (image,), 1) if {image, normal_name(image)} & self._images else None
 
     async def list_images(self) -> Sequence[Image]:
         """Return what was pulled."""

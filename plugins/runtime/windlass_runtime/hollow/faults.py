@@ -4,8 +4,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from windlass.plugin.interfaces.runtime import ContainerStats, ContainerStatus
+
 PREFIX = "hollow.windlass.dev/"
-"""Annotations: `start-seconds`, `run-seconds`, `exit-code`, `stop-seconds`, `oom`, `fail-<verb>` (value: reason)."""
+"""Annotations: `start-seconds`, `run-seconds`, `exit-code`, `stop-seconds`, `oom`, `fail-<verb>` (value: reason).
+
+What a command in a container does: `exec-exit-code`, `exec-output`, `exec-seconds`, each also for one program only, as
+`exec-exit-code.<program>`; exec probes and hooks meet these too. What a container uses: `cpu-millis`, `memory-bytes`,
+`rootfs-bytes`, `log-bytes`, `pids`; each also as `<key>.<container>`.
+"""
 
 
 @dataclass(slots=True)
@@ -85,3 +92,47 @@ def fault_of(annotations: Mapping[str, str], verb: str) -> Fault | None:
     """Return the fault that a pod asks for in a verb, if any."""
     reason = annotations.get(f"{PREFIX}fail-{verb.replace('_', '-')}")
     return Fault(reason, f"{verb} told to fail by annotation") if reason else None
+
+
+@dataclass(frozen=True, slots=True)
+class ExecBehaviour:
+    """How one command in a container behaves."""
+
+    exit_code: int = 0
+    output: str = ""
+    seconds: float = 0.0
+
+
+def exec_behaviour(annotations: Mapping[str, str], program: str) -> ExecBehaviour:
+    """Return what a command does; the annotation of its own program wins."""
+    name = program.rpartition("/")[2]
+
+    def text(key: str) -> str:
+        return annotations.get(f"{PREFIX}{key}.{name}", annotations.get(f"{PREFIX}{key}", ""))
+
+    def number(key: str) -> float:
+        return _number(annotations, f"{key}.{name}", _number(annotations, key, 0.0))
+
+    return ExecBehaviour(int(number("exec-exit-code")), text("exec-output"), number("exec-seconds"))
+
+
+def made_up_stats(status: ContainerStatus, annotations: Mapping[str, str], now: float) -> ContainerStats:
+    """Return what the annotations say that a container uses; 0 without one."""
+
+    def figure(key: str) -> int:
+        return int(_number(annotations, f"{key}.{status.name}", _number(annotations, key, 0.0)))
+
+    memory = figure("memory-bytes")
+    return ContainerStats(
+        container_id=status.id,
+        name=status.name,
+        labels=status.labels,
+        timestamp=now,
+        cpu_usage_nanoseconds=int((now - status.started_at) * figure("cpu-millis") * 1_000_000),
+        memory_usage_bytes=memory,
+        memory_working_set_bytes=memory,
+        memory_rss_bytes=memory,
+        rootfs_bytes=figure("rootfs-bytes"),
+        log_bytes=figure("log-bytes"),
+        pids=figure("pids") or 1,
+    )

@@ -77,6 +77,14 @@ def register_network_drivers() -> Sequence[DriverRegistration]:  # type: ignore[
 
 
 @hookspec
+def register_volume_drivers() -> Sequence[DriverRegistration]:  # type: ignore[empty-body]
+    """Hand out `NodeVolumeDriver` builders. Runs in the host agent. See `windlass_storage.plugin`.
+
+    `build(config)` receives the plugin's section plus `{"node_name": str, "state_dir": str}`.
+    """
+
+
+@hookspec
 def register_commands() -> "Sequence[click.Command]":  # type: ignore[empty-body]
     """Hand out click commands that `windlass` shows beside its own. See `windlass_hostagent.plugin`."""
 

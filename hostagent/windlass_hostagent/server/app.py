@@ -12,11 +12,11 @@ from windlass.clock import Clock
 from windlass.errors import ApiError, RuntimeDriverError
 from windlass.plugin.interfaces.runtime import ContainerStatus, RuntimeDriver
 from windlass_hostagent.pods.observation import LABEL_NAME, LABEL_NAMESPACE
+from windlass_hostagent.server.access import OPEN_PATHS, check_peer
 from windlass_hostagent.server.logs import parse_options, stream
+from windlass_hostagent.server.streams import StreamRoutes
 
 Obj = dict[str, Any]
-OPEN_PATHS = frozenset({"/healthz"})
-API_SERVER_GROUP = "system:masters"
 
 
 class PodLister(Protocol):
@@ -27,14 +27,6 @@ class PodLister(Protocol):
         ...
 
 
-def peer_subject(scope: Any) -> tuple[str, Sequence[str]]:
-    """Return the common name and organisations of the verified client certificate, empty when there is none."""
-    certificate = (scope.get("extensions") or {}).get("windlass.peercert") or {}
-    pairs = [pair for rdn in certificate.get("subject", ()) for pair in rdn]
-    name = next((value for key, value in pairs if key == "commonName"), "")
-    return name, [value for key, value in pairs if key == "organizationName"]
-
-
 class OnlyApiServer:
     """Lets in whoever has a client certificate of the API server; everybody else only to /healthz (S46)."""
 
@@ -42,11 +34,10 @@ class OnlyApiServer:
         """Refuse with 401 without a certificate, with 403 with another one."""
         if req.path in OPEN_PATHS:
             return
-        name, groups = peer_subject(req.scope)
-        if not name:
-            raise falcon.HTTPUnauthorized(description="a client certificate is needed")
-        if API_SERVER_GROUP not in groups:
-            raise falcon.HTTPForbidden(description=f"{name} may not use the host agent")
+        try:
+            check_peer(req.scope)
+        except ApiError as error:
+            raise falcon.HTTPError(error.code, description=error.message) from error
 
 
 class Healthz:
@@ -167,4 +158,9 @@ def build_app(
     app.add_route("/metrics", Metrics(registry))
     app.add_route("/pods", Pods(pods))
     app.add_route("/containerLogs/{namespace}/{pod}/{container}", ContainerLogs(runtime, clock))
-    return app  # type: ignore[no-any-return]
+    streams = StreamRoutes(runtime)
+
+    async def serve(scope: Any, receive: Any, send: Any) -> None:
+        await (streams if scope["type"] == "websocket" else app)(scope, receive, send)
+
+    return serve

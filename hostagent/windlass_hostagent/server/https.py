@@ -10,6 +10,7 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from windlass.errors import ConfigError
+from windlass.websocket import SETTINGS, PeerWebSocketProtocol
 
 
 class PeerCertProtocol(HttpToolsProtocol):
@@ -36,7 +37,8 @@ def make_config(app: Any, tls: tuple[Path, Path, Path]) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         http=PeerCertProtocol,
-        ws="none",
+        ws=PeerWebSocketProtocol,
+        **SETTINGS,
         lifespan="off",
         log_config=None,
         access_log=False,

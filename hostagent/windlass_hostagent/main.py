@@ -20,6 +20,7 @@ from windlass.plugin.interfaces.runtime import RuntimeDriver
 from windlass.plugin.manager import PluginManager
 from windlass_hostagent.agent import HostAgent, NodeSettings
 from windlass_hostagent.cleanup import clean_up
+from windlass_hostagent.failpoints import arm_from_environment
 
 DOCKER_SOCKETS = ("/var/run/docker.sock", "/run/docker.sock", "/run/podman/podman.sock")
 log = get_logger(__name__)
@@ -165,4 +166,5 @@ async def run_until_signal(config: AgentConfig) -> None:
 
 def run_agent(config: AgentConfig) -> None:
     """Run the agent in this process until a signal. Raises ConfigError when it cannot start."""
+    arm_from_environment()
     asyncio.run(run_until_signal(config))

@@ -6,7 +6,7 @@ from typing import Any
 
 from windlass.clock import rfc3339
 from windlass.plugin.interfaces.runtime import ContainerState, ContainerStatus
-from windlass_hostagent.pods.observation import PodObservation, Waiting
+from windlass_hostagent.pods.observation import HEALTHY, PodObservation, Waiting
 
 Obj = dict[str, Any]
 
@@ -59,7 +59,8 @@ def build_container_status(
     history = observed.history(name)
     last = history[0] if history else None
     state, past = _state(last, observed.waiting.get(name), default, scheme)
-    running = "running" in state
+    running = last is not None and "running" in state
+    health = observed.health_of(last) if last is not None else HEALTHY
     previous = last if past else (history[1] if len(history) > 1 else None)
     last_state = terminated_state(previous, scheme) if previous else _remembered(before, last, scheme)
     restarts = max(last.attempt if last else 0, observed.attempts.get(name, 0))
@@ -67,11 +68,11 @@ def build_container_status(
         "name": name,
         "state": state,
         "lastState": last_state,
-        "ready": running,
+        "ready": running and health.started and health.ready,
         "restartCount": restarts,
         "image": container["image"] if last is None else last.image,
         "imageID": "" if last is None else last.image_id,
-        "started": running,
+        "started": running and health.started,
     }
     if last is not None and last.state is not ContainerState.CREATED:
         made["containerID"] = container_id(scheme, last)

@@ -7,9 +7,11 @@ from typing import Any
 
 from windlass.errors import NetworkDriverError, RuntimeDriverError
 from windlass.logs import get_logger
-from windlass.plugin.interfaces.runtime import ContainerStatus, SandboxStatus
+from windlass.plugin.interfaces.runtime import SandboxStatus
 from windlass_hostagent.context import AgentContext
+from windlass_hostagent.pods.fate import Fate
 from windlass_hostagent.pods.observation import LABEL_UID
+from windlass_hostagent.pods.probes.table import ProbeTable
 from windlass_hostagent.pods.steps.teardown import remove_sandbox
 from windlass_hostagent.pods.worker import PodWorker
 
@@ -28,7 +30,7 @@ class PodManager:
         self._finished: set[str] = set()
         self._by_sandbox: dict[str, str] = {}
         self._sandboxes: dict[str, list[SandboxStatus]] = defaultdict(list)
-        self._containers: dict[str, list[ContainerStatus]] = defaultdict(list)
+        self._probes = ProbeTable(context, self._poke)
         self._group: asyncio.TaskGroup | None = None
         self._early: dict[str, Obj] = {}
         context.on_sandbox = self._note_sandbox
@@ -69,7 +71,7 @@ class PodManager:
         sandboxes = self._sandboxes.pop(uid, [])
         for sandbox in sandboxes:
             self._by_sandbox[sandbox.id] = uid
-        worker = PodWorker(self._context, pod, sandboxes=sandboxes, containers=self._containers.pop(uid, []))
+        worker = PodWorker(self._context, pod, self._probes, sandboxes=sandboxes)
         self._workers[uid] = worker
         self._group.create_task(self._work(uid, worker), name=f"pod-{uid}")
 
@@ -91,17 +93,19 @@ class PodManager:
             await self._collect(orphans, valid)
             for pod in early.values():
                 self._adopt(pod)
+            group.create_task(self._probes.run())
             group.create_task(self._follow_events())
             group.create_task(self._relist())
 
     async def _look(self) -> None:
-        """Find what an earlier agent left running; retries until the runtime answers."""
+        """Find what an earlier agent left running; retries until the runtime answers.
+
+        Each worker looks at its own containers: one that cannot be inspected holds up its own pod only.
+        """
         while True:
             try:
                 for sandbox in await self._context.runtime.list_pod_sandboxes():
                     self._sandboxes[sandbox.labels.get(LABEL_UID, "")].append(sandbox)
-                for container in await self._context.runtime.list_containers():
-                    self._containers[container.labels.get(LABEL_UID, "")].append(container)
             except RuntimeDriverError as error:
                 log.warning("runtime_list_failed", error=str(error))
                 self._sandboxes.clear()
@@ -128,9 +132,7 @@ class PodManager:
         while True:
             try:
                 async for event in self._context.runtime.events():
-                    uid = self._by_sandbox.get(event.sandbox_id)
-                    if uid is not None and uid in self._workers:
-                        self._workers[uid].poke()
+                    self._poke(self._by_sandbox.get(event.sandbox_id, ""))
             except (RuntimeDriverError, OSError) as error:
                 log.warning("runtime_events_lost", error=str(error))
             await self._context.clock.sleep(RECONNECT_SECONDS)
@@ -145,6 +147,17 @@ class PodManager:
             except RuntimeDriverError as error:
                 log.warning("runtime_relist_failed", error=str(error))
             self._poke_all()
+
+    def _poke(self, uid: str) -> None:
+        if uid in self._workers:
+            self._workers[uid].poke()
+
+    def fail(self, uid: str, fate: Fate) -> bool:
+        """End a pod from outside (eviction, shutdown): stopped, then Failed. Return False when it is not here."""
+        worker = self._workers.get(uid)
+        if worker is not None:
+            worker.fail(fate)
+        return worker is not None
 
     def _poke_all(self) -> None:
         for worker in self._workers.values():

@@ -6,6 +6,7 @@ from typing import Any
 
 from windlass_hostagent.pods import conditions
 from windlass_hostagent.pods.container_status import build_statuses
+from windlass_hostagent.pods.fate import Fate
 from windlass_hostagent.pods.observation import PodObservation, Waiting
 from windlass_hostagent.pods.plan import initialized, is_sidecar
 from windlass_hostagent.pods.resources import qos_class
@@ -41,8 +42,8 @@ def phase_of(pod: Obj, observed: PodObservation, init: Sequence[Obj], statuses: 
     return "Failed" if policy == "Never" else "Running"
 
 
-def build_status(pod: Obj, observed: PodObservation, node: NodeFacts, now: str) -> Obj:
-    """Build the whole status of a pod on this node."""
+def build_status(pod: Obj, observed: PodObservation, node: NodeFacts, now: str, *, fate: Fate | None = None) -> Obj:
+    """Build the whole status of a pod on this node; `fate` is why the pod was ended from outside."""
     spec = pod["spec"]
     before = pod.get("status") or {}
     init = _init_statuses(pod, observed, node)
@@ -55,11 +56,14 @@ def build_status(pod: Obj, observed: PodObservation, node: NodeFacts, now: str) 
         scheme=node.scheme,
     )
     ending = bool(pod["metadata"].get("deletionTimestamp"))
-    phase = phase_of(pod, observed, init, statuses, ending=ending)
+    phase = "Failed" if fate else phase_of(pod, observed, init, statuses, ending=ending)
     status: Obj = {
         "phase": phase,
         "conditions": conditions.merge(
-            _conditions(pod, observed, {"phase": phase, "init": init, "apps": statuses}),
+            [
+                *_conditions(pod, observed, {"phase": phase, "init": init, "apps": statuses}),
+                *(dict(c) for c in (fate.conditions if fate else ())),
+            ],
             before.get("conditions") or (),
             now,
         ),
@@ -69,8 +73,12 @@ def build_status(pod: Obj, observed: PodObservation, node: NodeFacts, now: str) 
         "containerStatuses": statuses,
         "qosClass": before.get("qosClass") or qos_class(pod),
     }
+    if fate:
+        status.update(reason=fate.reason, message=fate.message)
     if init:
         status["initContainerStatuses"] = init
+    if spec.get("ephemeralContainers"):
+        status["ephemeralContainerStatuses"] = _ephemeral_statuses(pod, observed, node)
     ips = list(node.host_ips) if spec.get("hostNetwork") else list(observed.ips)
     if ips:
         status["podIP"] = ips[0]
@@ -86,6 +94,17 @@ def _init_statuses(pod: Obj, observed: PodObservation, node: NodeFacts) -> list[
         if not is_sidecar(container):
             made["ready"] = (made["state"].get("terminated") or {"exitCode": 1})["exitCode"] == 0
     return statuses
+
+
+def _ephemeral_statuses(pod: Obj, observed: PodObservation, node: NodeFacts) -> list[Obj]:
+    """Build the entries of ephemeral containers, which are never ready: nothing waits for them."""
+    before = (pod.get("status") or {}).get("ephemeralContainerStatuses") or ()
+    ephemeral = pod["spec"]["ephemeralContainers"]
+    made = build_statuses(ephemeral, observed, before, default=Waiting("ContainerCreating"), scheme=node.scheme)
+    for entry in made:
+        entry["ready"] = False
+        entry.pop("started")
+    return made
 
 
 def _conditions(pod: Obj, observed: PodObservation, built: Obj) -> list[Obj]:

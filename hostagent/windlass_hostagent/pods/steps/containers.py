@@ -83,6 +83,7 @@ async def start_container(
     container_id = start.existing_id
     if not container_id:
         await ensure_image(context, pod, start.spec)
+        fail_point("agent.after_pull_image")
         try:
             env = await resolve_env(context, pod, start.spec, ips)
             message_log = prepare_message_log(context, pod, start.spec, start.attempt)

@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from windlass.apis.core.v1.pod_resources import CPU, resource_amount
 from windlass.plugin.interfaces.arrays import Counts, Mask
 from windlass.plugin.interfaces.scheduler import NodeInfo, PodInfo, PodRequirements, Taint
 from windlass.scheduler.labels import LabelColumns
 from windlass.scheduler.placements import Placements, grown
-from windlass.scheduler.podinfo import CPU, MEMORY, resource_amount
+from windlass.scheduler.podinfo import MEMORY
 
 PODS_RESOURCE = "pods"
 _NONZERO_ROW = {CPU: 0, MEMORY: 1}

@@ -6,10 +6,9 @@ from weakref import WeakValueDictionary
 
 import orjson
 
-from windlass.apimachinery import quantity
+from windlass.apis.core.v1.pod_resources import CPU, pod_requests
 from windlass.plugin.interfaces.scheduler import HostPort, PodInfo, PodRequirements, Toleration
 
-CPU = "cpu"
 MEMORY = "memory"
 DEFAULT_NONZERO = {CPU: 100, MEMORY: 200 * 1024 * 1024}
 """What a container without a request counts for in scores, so that such pods spread too."""
@@ -17,57 +16,13 @@ DEFAULT_NONZERO = {CPU: 100, MEMORY: 200 * 1024 * 1024}
 FINISHED_PHASES = frozenset({"Succeeded", "Failed"})
 
 
-def resource_amount(name: str, text: Any) -> int:
-    """Read a quantity in the scheduler's units: cpu in millicores, all else in whole units, rounded up."""
-    return quantity.cpu_millis(str(text)) if name == CPU else quantity.int_value(str(text))
-
-
 def is_finished(pod: Mapping[str, Any]) -> bool:
     """Say whether the pod has ended and holds nothing of its node any more."""
     return pod.get("status", {}).get("phase") in FINISHED_PHASES
 
 
-def _container_requests(container: Mapping[str, Any]) -> dict[str, int]:
-    requests = container.get("resources", {}).get("requests") or {}
-    return {name: resource_amount(name, text) for name, text in requests.items()}
-
-
 def _nonzero(requests: Mapping[str, int]) -> dict[str, int]:
     return {name: requests.get(name, default) for name, default in DEFAULT_NONZERO.items()}
-
-
-def _add(total: dict[str, int], more: Mapping[str, int]) -> None:
-    for name, amount in more.items():
-        total[name] = total.get(name, 0) + amount
-
-
-def _raise_to(total: dict[str, int], floor: Mapping[str, int]) -> None:
-    for name, amount in floor.items():
-        total[name] = max(total.get(name, 0), amount)
-
-
-def pod_requests(spec: Mapping[str, Any], view: Callable[[dict[str, int]], dict[str, int]] = dict) -> dict[str, int]:
-    """Sum a pod's requests as the API defines them.
-
-    Containers and sidecars run together; each other init container runs with the sidecars started before it; the pod
-    needs the larger, plus its overhead. `view` changes each container's requests first.
-    """
-    total: dict[str, int] = {}
-    for container in spec.get("containers") or ():
-        _add(total, view(_container_requests(container)))
-    sidecars: dict[str, int] = {}
-    peak: dict[str, int] = {}
-    for container in spec.get("initContainers") or ():
-        requests = view(_container_requests(container))
-        if container.get("restartPolicy") == "Always":
-            _add(total, requests)
-            _add(sidecars, requests)
-        else:
-            _add(requests, sidecars)
-            _raise_to(peak, requests)
-    _raise_to(total, peak)
-    _add(total, {name: resource_amount(name, text) for name, text in (spec.get("overhead") or {}).items()})
-    return total
 
 
 def _long_running(spec: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:

@@ -8,7 +8,8 @@ import numpy as np
 from windlass.plugin.interfaces.arrays import Counts, Mask, Scores
 from windlass.plugin.interfaces.scheduler import HostPort, NodeInfo, PodRequirements, Taint
 from windlass.scheduler.columns import NodeTable
-from windlass.scheduler.podinfo import CPU
+from windlass.apis.core.v1.pod_resources import CPU
+from windlass.scheduler.podinfo import 
 
 
 class TableView:

@@ -5,11 +5,10 @@ from dataclasses import replace
 
 import numpy as np
 
+from windlass.apis.core.v1.pod_resources import CPU
 from windlass.plugin.interfaces.arrays import Counts, Mask, Scores
 from windlass.plugin.interfaces.scheduler import HostPort, NodeInfo, PodRequirements, Taint
 from windlass.scheduler.columns import NodeTable
-from windlass.apis.core.v1.pod_resources import CPU
-from windlass.scheduler.podinfo import 
 
 
 class TableView:

@@ -16,7 +16,7 @@ import pytest
 from windlass.testing.dockerd import PrivateDockerd
 from windlass.testing.zookeeper import Ensemble
 
-COMMAND_TIMEOUT = 120
+COMMAND_TIMEOUT = 240
 
 
 def free_port() -> int:
@@ -77,7 +77,7 @@ class Cluster:
     def process(self, name: str) -> int:
         return int(json.loads((self.data_dir / "run" / f"{name}.json").read_text())["pid"])
 
-    def wait(self, probe: Callable[[], Any], timeout: float = 60.0) -> Any:
+    def wait(self, probe: Callable[[], Any], timeout: float = 120.0) -> Any:
         """Wait for something that only a command can tell."""
         deadline = time.monotonic() + timeout
         while not (value := probe()):
@@ -132,28 +132,51 @@ def ensemble(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ensemble]:
         ensemble.stop()
 
 
-@pytest.fixture(scope="module")
-def hollow_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    yield from _running(_cluster(tmp_path_factory.mktemp("hollow"), None, runtime="hollow"))
+@pytest.fixture(scope="session", params=["sqlite", pytest.param("zookeeper", marks=pytest.mark.zookeeper)])
+def store(request: pytest.FixtureRequest) -> str:
+    """Everything over one store, then everything over the other: pytest sorts the tests by it."""
+    return str(request.param)
 
 
-@pytest.fixture(scope="module", params=["sqlite", pytest.param("zookeeper", marks=pytest.mark.zookeeper)])
-def cluster(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, dockerd: PrivateDockerd
+def _store_url(request: pytest.FixtureRequest, store: str, root: Path) -> str:
+    return store if store == "sqlite" else f"zookeeper://{request.getfixturevalue('ensemble').hosts}/{root.name}"
+
+
+@pytest.fixture(scope="session")
+def hollow_cluster(
+    request: pytest.FixtureRequest, store: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Cluster]:
-    """The same tests over both stores, one cluster after the other."""
-    root = tmp_path_factory.mktemp(request.param)
-    store = request.param
-    if store == "zookeeper":
-        store = f"zookeeper://{request.getfixturevalue('ensemble').hosts}/{root.name}"
-    yield from _running(_cluster(root, dockerd, store=store))
+    """Pods pretended. One cluster per store for all modules."""
+    root = tmp_path_factory.mktemp(f"hollow-{store}")
+    yield from _running(_cluster(root, None, runtime="hollow", store=_store_url(request, store, root)))
+
+
+@pytest.fixture(scope="session")
+def cluster(
+    request: pytest.FixtureRequest, store: str, tmp_path_factory: pytest.TempPathFactory, dockerd: PrivateDockerd
+) -> Iterator[Cluster]:
+    """Real containers in a Docker daemon of our own. One cluster per store for all modules."""
+    root = tmp_path_factory.mktemp(store)
+    yield from _running(_cluster(root, dockerd, store=_store_url(request, store, root)))
+
+
+@pytest.fixture(scope="module")
+def process_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """Real containers without a daemon; a bridge of its own, for the Docker cluster may run beside it."""
+    root = tmp_path_factory.mktemp("process")
+    config = root / "windlass.toml"
+    config.write_text('[plugins.config.windlass-network-bridge]\nbridge = "wlprocess0"\n')
+    extra = ["--pod-cidr", "10.245.0.0/24", "--config", str(config)]
+    yield from _running(_cluster(root, None, runtime="process", extra=extra))
 
 
 @pytest.fixture
 def namespace(request: pytest.FixtureRequest) -> Iterator[str]:
     """A namespace for one test, deleted afterwards."""
     cluster = next(
-        request.getfixturevalue(name) for name in ("cluster", "hollow_cluster") if name in request.fixturenames
+        request.getfixturevalue(name)
+        for name in ("cluster", "hollow_cluster", "process_cluster")
+        if name in request.fixturenames
     )
     name = f"t-{os.urandom(4).hex()}"
     cluster.kubectl("create", "namespace", name)

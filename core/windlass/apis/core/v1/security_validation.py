@@ -1,6 +1,7 @@
 """Checks of security contexts: ranges, and settings that contradict each other."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from windlass.apimachinery.field_errors import duplicate, forbidden, invalid, required
@@ -8,6 +9,9 @@ from windlass.errors import FieldError
 
 ID_RANGE = "must be between 0 and 2147483647, inclusive"
 MAX_ID = 2147483647
+_SYSCTL_WORD = "[a-z0-9]([-_a-z0-9]*[a-z0-9])?"
+SYSCTL = re.compile(rf"({_SYSCTL_WORD}[\./])*{_SYSCTL_WORD}")
+MAX_SYSCTL_LENGTH = 253
 SYS_ADMIN = frozenset({"SYS_ADMIN", "CAP_SYS_ADMIN"})
 
 
@@ -32,15 +36,26 @@ def validate_pod_security_context(spec: Mapping[str, Any], path: str) -> list[Fi
     for index, group in enumerate(context.get("supplementalGroups") or []):
         if not 0 <= group <= MAX_ID:
             found.append(invalid(f"{item}.supplementalGroups[{index}]", group, ID_RANGE))
-    seen = set()
-    for index, sysctl in enumerate(context.get("sysctls") or []):
-        name = sysctl.get("name") or ""
-        if not name:
-            found.append(required(f"{item}.sysctls[{index}].name"))
-        elif name in seen:
-            found.append(duplicate(f"{item}.sysctls[{index}].name", name))
-        seen.add(name)
+    found += _validate_sysctls(context.get("sysctls") or [], bool(spec.get("hostNetwork")), f"{item}.sysctls")
     return found + _validate_host_namespaces(spec, path)
+
+
+def _validate_sysctls(sysctls: Sequence[Mapping[str, Any]], host_network: bool, path: str) -> list[FieldError]:  # noqa: FBT001
+    """Check the names, each once; of the host's network a pod may change nothing."""
+    found, seen = [], set()
+    for index, sysctl in enumerate(sysctls):
+        name, item = sysctl.get("name") or "", f"{path}[{index}].name"
+        if not name:
+            found.append(required(item))
+        elif len(name) > MAX_SYSCTL_LENGTH or not SYSCTL.fullmatch(name):
+            found.append(invalid(item, name, f"must have at most {MAX_SYSCTL_LENGTH} characters and match regex "
+                                 f"^{SYSCTL.pattern}$"))
+        elif name in seen:
+            found.append(duplicate(item, name))
+        elif host_network and name.startswith(("net.", "net/")):
+            found.append(invalid(item, name, "may not be specified if 'hostNetwork' is true"))
+        seen.add(name)
+    return found
 
 
 def _validate_host_namespaces(spec: Mapping[str, Any], path: str) -> list[FieldError]:

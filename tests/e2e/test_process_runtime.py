@@ -1,0 +1,88 @@
+"""A manifest becomes running containers without any daemon: the agent and the kernel are enough."""
+
+import os
+import signal
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+pytestmark = [pytest.mark.root]
+
+SCRIPT = "trap 'exit 0' TERM; echo started; busybox httpd -p 8080 -h /etc; while :; do sleep 1; done"
+
+
+@pytest.fixture
+def kubectl(process_cluster, namespace):
+    return lambda *arguments: process_cluster.kubectl("-n", namespace, *arguments)
+
+
+@pytest.fixture
+def web(kubectl, manifest, namespace):
+    """A Deployment of three, rolled out. The namespace stands in the command line, so that processes can be told."""
+    script = f": {namespace}; {SCRIPT}"
+    kubectl("apply", "-f", manifest(image="host", imagePullPolicy="Never", command=["sh", "-c", script]))
+    kubectl("rollout", "status", "deployment/web", "--timeout=90s")
+    return "deployment/web"
+
+
+def processes(namespace):
+    """The main processes of a namespace's containers: {process id: start time}."""
+    found = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                command = (entry / "cmdline").read_bytes().split(b"\0")
+                ticks = (entry / "stat").read_text().rsplit(")", 1)[1].split()[19]
+            except OSError:
+                continue  # it has ended since
+            if command[:2] == [b"sh", b"-c"] and command[2].startswith(f": {namespace};".encode()):
+                found[int(entry.name)] = ticks
+    return found
+
+
+def pods(cluster, namespace):
+    return cluster.get("pods", "-n", namespace, "-l", "app=web")["items"]
+
+
+def restarts(cluster, namespace):
+    return sorted(s["restartCount"] for pod in pods(cluster, namespace) for s in pod["status"]["containerStatuses"])
+
+
+def test_three_pods_answer_from_the_host(process_cluster, namespace, kubectl, web):
+    running = pods(process_cluster, namespace)
+    ips = {pod["status"]["podIP"] for pod in running}
+    assert [pod["status"]["phase"] for pod in running] == ["Running"] * 3
+    assert len(ips) == 3
+    for ip in ips:
+        with urllib.request.urlopen(f"http://{ip}:8080/passwd", timeout=10) as answer:
+            assert b"root" in answer.read()
+    assert len(processes(namespace)) == 3
+    for pod in running:
+        assert kubectl("logs", pod["metadata"]["name"]) == "started\n"
+
+
+def test_a_killed_process_is_restarted(process_cluster, namespace, web):
+    before = processes(namespace)
+    os.kill(min(before), signal.SIGKILL)
+    process_cluster.wait(lambda: restarts(process_cluster, namespace) == [0, 0, 1])
+    process_cluster.wait(lambda: len(processes(namespace)) == 3)
+    assert set(before) - set(processes(namespace)) == {min(before)}
+
+
+def test_agent_killed_and_started_again_adopts_what_runs(process_cluster, namespace, kubectl, web):
+    """N59."""
+    before = processes(namespace)
+    os.kill(process_cluster.process("hostagent"), signal.SIGKILL)
+    process_cluster.up()
+    kubectl("scale", web, "--replicas=4")
+    kubectl("rollout", "status", web, "--timeout=90s")
+    after = processes(namespace)
+    assert len(after) == 4
+    assert before.items() < after.items()
+    assert restarts(process_cluster, namespace) == [0, 0, 0, 0]
+
+
+def test_a_deleted_deployment_leaves_no_process(process_cluster, namespace, kubectl, web):
+    kubectl("delete", web, "--cascade=foreground", "--timeout=60s")
+    process_cluster.wait(lambda: processes(namespace) == {})

@@ -13,6 +13,7 @@ from windlass_hostagent.pods.status import NodeFacts
 if TYPE_CHECKING:
     from windlass.client.client import Client
     from windlass_hostagent.pods.steps.images import ImagePuller
+    from windlass_hostagent.pods.volumes.manager import VolumeManager
 
 Obj = dict[str, Any]
 
@@ -47,7 +48,10 @@ class NodeCapacity:
 
 @dataclass(slots=True)
 class AgentContext:
-    """Shared parts. `fetch` reads a ConfigMap or Secret by (kind, namespace, name), None when there is none."""
+    """Shared parts. `fetch` reads a ConfigMap or Secret by (kind, namespace, name), None when there is none.
+
+    `node` is the Node object as it was last read, None before registration.
+    """
 
     node_name: str
     host_ips: Sequence[str]
@@ -61,8 +65,11 @@ class AgentContext:
     images: "ImagePuller"
     fetch: Callable[[str, str, str], Any]
     on_sandbox: Callable[[str, str], None] = field(default=lambda _sandbox_id, _uid: None)
+    node: Obj | None = None
+    on_static_status: Callable[[Obj], None] = field(default=lambda _pod: None)
     allocatable: Mapping[str, str] = field(default_factory=dict)
     data_dir: Path = Path("/var/lib/windlass")
+    volumes: "VolumeManager | None" = None
 
     @property
     def facts(self) -> NodeFacts:

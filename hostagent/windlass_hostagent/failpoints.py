@@ -17,6 +17,7 @@ NAMES = frozenset(
         "agent.before_run_sandbox",
         "agent.after_run_sandbox",
         "agent.after_attach_network",
+        "agent.after_mount_volumes",
         "agent.after_pull_image",
         "agent.after_create_container",
         "agent.after_start_container",
@@ -29,6 +30,7 @@ NAMES = frozenset(
         "agent.after_stop_sandbox",
         "agent.after_remove_sandbox",
         "agent.after_final_status",
+        "agent.after_unmount_volumes",
         "agent.after_delete_pod",
     }
 )

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from windlass.clock import parse_rfc3339, rfc3339
-from windlass.errors import ApiError, NetworkDriverError, RuntimeDriverError
+from windlass.errors import ApiError, NetworkDriverError, RuntimeDriverError, VolumeDriverError
 from windlass.logs import get_logger
 from windlass.plugin.interfaces.runtime import ContainerState, SandboxStatus
 from windlass_hostagent.context import AgentContext
@@ -34,7 +34,7 @@ from windlass_hostagent.pods.probes.table import ProbeTable
 from windlass_hostagent.pods.restart import BackOff, next_back_off, recovered_back_off
 from windlass_hostagent.pods.status import build_status
 from windlass_hostagent.pods.status_writer import StatusWriter, is_newer
-from windlass_hostagent.pods.steps import network, sandbox, teardown
+from windlass_hostagent.pods.steps import network, sandbox, teardown, volumes
 from windlass_hostagent.pods.steps.containers import start_container
 from windlass_hostagent.pods.steps.hooks import post_start
 from windlass_hostagent.pods.steps.termination_message import remove_attempt, remove_pod_files
@@ -81,6 +81,8 @@ class PodWorker:
         """Take a newer version of the pod."""
         if is_newer(pod, self.pod):
             self.pod = pod
+            if self._context.volumes is not None:
+                self._context.volumes.note(pod)
         if self._deleted():
             self._interrupt.set()
             if self._stopping is not None:
@@ -121,7 +123,7 @@ class PodWorker:
 
     def _back_off(self, error: Exception) -> float:
         meta = self.pod["metadata"]
-        expected = isinstance(error, RuntimeDriverError | NetworkDriverError | ApiError | OSError)
+        expected = isinstance(error, RuntimeDriverError | NetworkDriverError | VolumeDriverError | ApiError | OSError)
         log.warning(
             "pod_sync_failed",
             namespace=meta["namespace"],
@@ -171,13 +173,16 @@ class PodWorker:
             plan = await self._make_sandbox(plan)
         await self._ensure_network()
         await self._kill(plan.kill)
-        await self._start(plan.start)
+        mounted = await volumes.mount(self._context, self.pod, self._observed.ips, self.poke)
+        fail_point("agent.after_mount_volumes")
+        if mounted.ready:
+            await self._start(plan.start)
         await self._remove(plan.remove)
         if plan.start or plan.kill:
             await self._observe()
             plan = self._plan()
         await self._report()
-        return self._next_look(plan)
+        return self._next_look(plan) if mounted.ready else mounted.retry_seconds
 
     def _note_deadline(self) -> None:
         if self._fate is None and self._active_seconds_left() == 0.0:
@@ -352,6 +357,7 @@ class PodWorker:
         for old in self._observed.sandboxes:
             if old.ready:
                 await teardown.stop_sandbox(self._context, old)
+        await volumes.unmount(self._context, self.pod)
 
     async def _stop_all(self, grace: float) -> None:
         """Stop every container within the grace period, which a deletion meanwhile may shorten."""
@@ -375,6 +381,8 @@ class PodWorker:
             fail_point("agent.after_final_status")
         for old in self._observed.sandboxes:
             await teardown.remove_sandbox(self._context, old)
+        await volumes.unmount(self._context, self.pod)
+        fail_point("agent.after_unmount_volumes")
         remove_pod_files(self._context, uid)
         if not self._gone:
             await self._writer.finish(self.pod)

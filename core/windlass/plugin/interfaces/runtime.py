@@ -78,12 +78,16 @@ class ContainerResources:
 
 @dataclass(frozen=True, slots=True)
 class Mount:
-    """A bind mount of a host path into the container. `propagation`: private, rslave or rshared."""
+    """A bind mount of a host path into the container. `propagation`: private, rslave or rshared.
+
+    `recursive_readonly`: what is mounted below the source is read-only too.
+    """
 
     host_path: str
     container_path: str
     readonly: bool = False
     propagation: str = "private"
+    recursive_readonly: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from windlass_hostagent.pods.resources import container_resources
 from windlass_hostagent.pods.steps.images import ensure_image
 from windlass_hostagent.pods.steps.sandbox import pod_labels
 from windlass_hostagent.pods.steps.termination_message import prepare_message_log
+from windlass_hostagent.pods.steps.volumes import container_mounts
 
 Obj = dict[str, Any]
 CONFIG_ERROR = "CreateContainerConfigError"
@@ -73,9 +74,9 @@ def container_config(
 
 
 async def start_container(
-    context: AgentContext, pod: Obj, start: ContainerStart, *, sandbox_id: str, ips: Sequence[str], mounts: Sequence[Mount] = (),
-) -> str:  # fmt: skip
-    """Bring one container to running and return its id; `mounts` are the pod's volumes in this container.
+    context: AgentContext, pod: Obj, start: ContainerStart, *, sandbox_id: str, ips: Sequence[str]
+) -> str:
+    """Bring one container to running and return its id.
 
     Raises RuntimeDriverError whose reason is what the user sees as waiting.
     """
@@ -86,6 +87,7 @@ async def start_container(
         fail_point("agent.after_pull_image")
         try:
             env = await resolve_env(context, pod, start.spec, ips)
+            mounts = await container_mounts(context, pod, start.spec, env)
             message_log = prepare_message_log(context, pod, start.spec, start.attempt)
             config = container_config(context, pod, start, env, [*mounts, message_log])
             container_id = await context.runtime.create_container(sandbox_id, config)

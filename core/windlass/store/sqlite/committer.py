@@ -7,24 +7,22 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from windlass.errors import StoreUnavailableError, WindlassError
 from windlass.logs import get_logger
 from windlass.store.interface import Change
-from windlass.store.sqlite.database import Writer, connect
+from windlass.store.sqlite.database import connect
+from windlass.store.sqlite.group import Compaction, Group, Operation, Outcome, compact
 
 GROUP = 256
 COMPACT_EVERY = 20_000
 KEEP_CHANGES = 50_000
 log = get_logger(__name__)
 
-Operation = Callable[[Writer], Change | None]
-
 
 @dataclass(slots=True)
 class _Commit:
-    operation: Operation
+    operation: Operation | Compaction
     future: "asyncio.Future[Change | None]"
 
 
@@ -42,7 +40,7 @@ class Committer:
         self._thread = threading.Thread(target=self._work, name="sqlite-writer", daemon=True)
         self._thread.start()
 
-    async def commit(self, operation: Operation) -> Change | None:
+    async def commit(self, operation: Operation | Compaction) -> Change | None:
         """Run an operation in the next group and wait until it is durable."""
         future: asyncio.Future[Change | None] = self._loop.create_future()
         self._queue.put(_Commit(operation, future))
@@ -75,20 +73,14 @@ class Committer:
             group.append(item)
         return group, False
 
-    def _run(self, group: list[_Commit]) -> list[Any]:
-        """Run a group in one transaction; an operation that refuses has written nothing. Returns changes or errors."""
-        writer = Writer(self._connection)
-        outcomes: list[Any] = []
+    def _run(self, group: list[_Commit]) -> Sequence[Outcome]:
+        """Run a group in one transaction; returns what became of each."""
         try:
             self._connection.execute("BEGIN IMMEDIATE")
-            for commit in group:
-                try:
-                    outcomes.append(commit.operation(writer))
-                except WindlassError as error:
-                    outcomes.append(error)
+            outcomes = Group(self._connection, [commit.operation for commit in group]).apply()
             self._since_compaction += len(group)
             if self._since_compaction >= COMPACT_EVERY:
-                writer.compact(KEEP_CHANGES)
+                compact(self._connection, KEEP_CHANGES)
                 self._since_compaction = 0
             self._connection.execute("COMMIT")
         except sqlite3.Error as error:
@@ -98,7 +90,7 @@ class Committer:
             return [StoreUnavailableError(f"SQLite could not commit: {error}")] * len(group)
         return outcomes
 
-    def _settle(self, group: list[_Commit], outcomes: list[Any]) -> None:
+    def _settle(self, group: list[_Commit], outcomes: Sequence[Outcome]) -> None:
         self._on_commit([outcome for outcome in outcomes if isinstance(outcome, Change)])
         for commit, outcome in zip(group, outcomes, strict=True):
             if commit.future.done():

@@ -5,8 +5,7 @@ import sqlite3
 from collections.abc import Iterable
 from pathlib import Path
 
-from windlass.errors import GuardError, KeyExistsError, RevisionMismatchError
-from windlass.store.interface import Change, ChangeType, Guard, Stored
+from windlass.store.interface import Change, ChangeType, Stored
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS objects (
@@ -31,76 +30,6 @@ def connect(path: Path) -> sqlite3.Connection:
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
     return connection
-
-
-class Writer:
-    """Runs inside a write transaction that the caller opens and commits; each method checks before it writes."""
-
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self._connection = connection
-
-    def create(self, key: str, value: bytes, guard: Guard | None) -> Change:
-        """Insert a key."""
-        self._check(guard)
-        if self._stored(key) is not None:
-            raise KeyExistsError(key)
-        return self._put(key, value, 0)
-
-    def update(self, key: str, value: bytes, revision: int, guard: Guard | None) -> Change:
-        """Replace a key's value."""
-        self._check(guard)
-        return self._put(key, value, self._expect(key, revision)[1])
-
-    def delete(self, key: str, revision: int, guard: Guard | None) -> Change:
-        """Delete a key; its last value goes into the change."""
-        self._check(guard)
-        _, create_revision = self._expect(key, revision)
-        (value,) = self._connection.execute("SELECT value FROM objects WHERE key = ?", (key,)).fetchone()
-        self._connection.execute("DELETE FROM objects WHERE key = ?", (key,))
-        return self._record(ChangeType.DELETE, key, value, create_revision)
-
-    def compact(self, keep: int) -> None:
-        """Drop all but the newest `keep` changes."""
-        bound = last_revision(self._connection) - keep
-        if bound > 0:
-            self._connection.execute("DELETE FROM changes WHERE revision <= ?", (bound,))
-            self._connection.execute("UPDATE compaction SET revision = max(revision, ?)", (bound,))
-
-    def _stored(self, key: str) -> tuple[int, int] | None:
-        row: tuple[int, int] | None = self._connection.execute(
-            "SELECT revision, create_revision FROM objects WHERE key = ?", (key,)
-        ).fetchone()
-        return row
-
-    def _expect(self, key: str, revision: int) -> tuple[int, int]:
-        found = self._stored(key)
-        if found is None or found[0] != revision:
-            raise RevisionMismatchError(f"{key} is at revision {found[0] if found else None}, not {revision}")
-        return found
-
-    def _check(self, guard: Guard | None) -> None:
-        if guard is not None:
-            held = self._stored(guard.key)
-            if held is None or held[0] != guard.revision:
-                raise GuardError(f"{guard.key} is no longer at revision {guard.revision}")
-
-    def _put(self, key: str, value: bytes, create_revision: int) -> Change:
-        change = self._record(ChangeType.PUT, key, value, create_revision)
-        self._connection.execute(
-            "INSERT INTO objects VALUES (?, ?, ?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value, "
-            "revision = excluded.revision",
-            (key, value, change.revision, change.create_revision),
-        )
-        return change
-
-    def _record(self, change_type: ChangeType, key: str, value: bytes, create_revision: int) -> Change:
-        """Append a change. `create_revision` 0 stands for the change's own revision, in the table too."""
-        cursor = self._connection.execute(
-            "INSERT INTO changes (type, key, value, create_revision) VALUES (?, ?, ?, ?)",
-            (change_type.value, key, value, create_revision),
-        )
-        revision = cursor.lastrowid or 0
-        return Change(change_type, key, value, revision, create_revision or revision)
 
 
 def last_revision(connection: sqlite3.Connection) -> int:

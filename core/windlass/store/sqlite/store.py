@@ -12,8 +12,9 @@ from windlass.errors import CompactedError, StoreUnavailableError, TooLargeError
 from windlass.logs import get_logger
 from windlass.store.interface import MAX_VALUE_BYTES, Change, Guard, Page, Progress, Stored
 from windlass.store.sqlite import database
-from windlass.store.sqlite.committer import Committer, Operation
+from windlass.store.sqlite.committer import Committer
 from windlass.store.sqlite.filebell import FileBell
+from windlass.store.sqlite.group import Compaction, Operation
 
 RECENT_CHANGES = 10_000
 READ_CHANGES = 1_000
@@ -79,16 +80,17 @@ class SqliteStore:
     async def create(self, key: str, value: bytes, *, guard: Guard | None = None) -> int:
         """See `Store.create`."""
         _check_size(value)
-        return await self._commit(lambda writer: writer.create(key, value, guard))
+        return await self._commit(Operation(key, value, guard=guard))
 
     async def update(self, key: str, value: bytes, *, revision: int, guard: Guard | None = None) -> int:
         """See `Store.update`."""
         _check_size(value)
-        return await self._commit(lambda writer: writer.update(key, value, revision, guard))
+        # No key is ever at revision 0, which would create one.
+        return await self._commit(Operation(key, value, revision or -1, guard))
 
     async def delete(self, key: str, *, revision: int, guard: Guard | None = None) -> int:
         """See `Store.delete`."""
-        return await self._commit(lambda writer: writer.delete(key, revision, guard))
+        return await self._commit(Operation(key, None, revision or -1, guard))
 
     async def get(self, key: str) -> Stored | None:
         """See `Store.get`."""
@@ -121,11 +123,7 @@ class SqliteStore:
 
     async def compact(self, keep: int) -> None:
         """See `Store.compact`."""
-
-        def operation(writer: database.Writer) -> None:
-            writer.compact(keep)
-
-        await self._started().commit(operation)
+        await self._started().commit(Compaction(keep))
         while len(self._recent) > keep:
             self._recent_start = self._recent.popleft().revision
 

@@ -1,7 +1,7 @@
 """The host agent: registers its node, keeps its heartbeat, runs its pods, serves their logs."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,16 +16,22 @@ from windlass.errors import NetworkDriverError, RuntimeDriverError
 from windlass.logs import get_logger
 from windlass.plugin.interfaces.network import NetworkDriver, NodeNetworkConfig
 from windlass.plugin.interfaces.runtime import RuntimeDriver, RuntimeStatus
+from windlass.plugin.interfaces.volume import NodeVolumeDriver
 from windlass_hostagent.context import AgentContext
 from windlass_hostagent.fetch import ObjectFetcher
-from windlass_hostagent.node.fingerprint import read_capacity, read_node_info, read_pressure
+from windlass_hostagent.node.care import CareSettings, NodeCare, no_volumes
+from windlass_hostagent.node.fingerprint import read_capacity, read_node_info
 from windlass_hostagent.node.lease import NodeLease
 from windlass_hostagent.node.registration import node_object, register_node
+from windlass_hostagent.node.reserved import allocatable
 from windlass_hostagent.node.status import NodeHealth, NodeStatusReporter, static_status
 from windlass_hostagent.pods.manager import PodManager
 from windlass_hostagent.pods.steps.images import ImagePuller
+from windlass_hostagent.pods.volumes.manager import VolumeManager, VolumeNode
 from windlass_hostagent.server.app import build_app
 from windlass_hostagent.server.https import bind, make_config, serve
+from windlass_hostagent.static.directory import StaticPodDirectory
+from windlass_hostagent.static.mirror import MirrorKeeper
 
 Obj = dict[str, Any]
 RUNTIME_TIMEOUT_SECONDS = 5.0
@@ -48,6 +54,8 @@ class NodeSettings:
     labels: dict[str, str] = field(default_factory=dict)
     max_pods: int = 110
     tls: tuple[Path, Path, Path] | None = None
+    care: CareSettings = field(default_factory=CareSettings)
+    volumes: Mapping[str, NodeVolumeDriver] = field(default_factory=dict)
 
 
 class HostAgent:
@@ -77,12 +85,27 @@ class HostAgent:
             capacity=capacity,
             images=ImagePuller(runtime, clock),
             fetch=ObjectFetcher(client, clock),
-            allocatable=capacity.resources(),
+            allocatable=allocatable(capacity, settings.care.reserved, settings.care.thresholds),
             data_dir=settings.data_dir,
         )
+        if settings.volumes:
+            self.context.volumes = self._volume_manager(settings.volumes)
         self.pods = PodManager(self.context)
+        usage = self.context.volumes.usage if self.context.volumes else no_volumes
+        self.care = NodeCare(self.context, settings.care, pods=self.pods.pods, fail=self.pods.fail, volumes=usage)
         workers = Gauge("windlass_hostagent_pods", "Pods with a worker on this node", registry=self._registry)
         workers.set_function(lambda: len(self.pods.pods()))
+
+    def _volume_manager(self, drivers: Mapping[str, NodeVolumeDriver]) -> VolumeManager:
+        context = self.context
+        node = VolumeNode(
+            data_dir=context.data_dir,
+            host_ips=context.host_ips,
+            allocatable=context.allocatable,
+            memory_bytes=context.capacity.memory_bytes,
+            tell=context.event,
+        )
+        return VolumeManager(node, drivers, self._client, self._clock)
 
     async def run(self) -> None:
         """Run until cancelled; leaves every container running."""
@@ -96,6 +119,7 @@ class HostAgent:
             static = static_status(self.context, port, info)
             wanted = node_object(self.settings.node_name, self.settings.pod_cidr, static, self.settings.labels)
             node = await register_node(self._client, wanted, self._clock)
+            self.context.node = node
             log.info("node_registered", node=self.settings.node_name, pod_cidr=_pod_cidrs(node))
             await self._run_parts(node, static, listener)
         finally:
@@ -118,18 +142,38 @@ class HostAgent:
             self._client, PODS, field_selector=f"spec.nodeName={self.settings.node_name}", clock=self._clock
         )
         informer.on_event(self.pods.on_event)
+        mirrors = MirrorKeeper(self._client, node, self._clock)
+        self.pods.mirrors = mirrors
         async with asyncio.TaskGroup() as group:
             group.create_task(self._recorder.run(), name="events")
             group.create_task(NodeLease(self._client, node, self._clock).run(), name="lease")
             if listener is not None and self.settings.tls is not None:
-                app = build_app(self._runtime, self.pods, self._clock, self._registry)
+                app = build_app(self._runtime, self.pods, self._clock, self._registry, self.care.stats)
                 group.create_task(serve(make_config(app, self.settings.tls), listener), name="server")
             await self._setup_network(node)
+            self.care.start(group)
+            if self.settings.care.static_pods is not None:
+                await self._start_static_pods(group, self.settings.care.static_pods)
+            group.create_task(mirrors.run(), name="mirrors")
             reporter = NodeStatusReporter(self.context, static, self._measure)
             group.create_task(reporter.run(), name="node-status")
             group.create_task(self.context.images.run(), name="images")
+            if self.context.volumes is not None:
+                group.create_task(self.context.volumes.run(), name="volumes")
             group.create_task(informer.run(), name="pods")
             group.create_task(self.pods.run(informer.wait_synced), name="workers")
+
+    async def _start_static_pods(self, group: asyncio.TaskGroup, directory: Path) -> None:
+        """Read the static pods before anything counts as an orphan, then watch their directory."""
+        static = StaticPodDirectory(
+            directory,
+            self.settings.node_name,
+            self._clock,
+            on_add=self.pods.add_static,
+            on_remove=self.pods.remove_static,
+        )
+        await static.check()
+        group.create_task(static.run(), name="static-pods")
 
     async def _setup_network(self, node: Obj) -> None:
         """Make the node's part of the pod network; asks again until it works."""
@@ -167,8 +211,7 @@ class HostAgent:
                 await self._network.status()
             except NetworkDriverError as error:
                 problems.append(f"container runtime network not ready: {error}")
-        pressure = await asyncio.to_thread(read_pressure, self.settings.data_dir)
-        return NodeHealth(pressure, problems)
+        return NodeHealth(self.care.pressure(), problems)
 
 
 def _pod_cidrs(node: Obj) -> list[str]:

@@ -17,10 +17,15 @@ from windlass.errors import ConfigError
 from windlass.logs import get_logger
 from windlass.plugin.interfaces.network import NetworkDriver, NodeNetworkConfig
 from windlass.plugin.interfaces.runtime import RuntimeDriver
+from windlass.plugin.interfaces.volume import NodeVolumeDriver
 from windlass.plugin.manager import PluginManager
 from windlass_hostagent.agent import HostAgent, NodeSettings
 from windlass_hostagent.cleanup import clean_up
+from windlass_hostagent.eviction.thresholds import DEFAULT_HARD, parse_thresholds
 from windlass_hostagent.failpoints import arm_from_environment
+from windlass_hostagent.node.care import CareSettings
+from windlass_hostagent.node.image_gc import ImageGcPolicy
+from windlass_hostagent.node.reserved import parse_reserved
 
 DOCKER_SOCKETS = ("/var/run/docker.sock", "/run/docker.sock", "/run/podman/podman.sock")
 log = get_logger(__name__)
@@ -47,6 +52,12 @@ class AgentConfig:
     config_file: Path | None = None
     labels: dict[str, str] = field(default_factory=dict)
     max_pods: int = 110
+    eviction_hard: str = ""
+    system_reserved: str = ""
+    kube_reserved: str = ""
+    image_gc_high: int = 85
+    image_gc_low: int = 80
+    manifest_dir: Path | None = None
 
 
 def choose_runtime(name: str) -> str:
@@ -95,6 +106,37 @@ def build_drivers(config: AgentConfig, node_name: str) -> tuple[str, RuntimeDriv
     return runtime_name, runtime, network
 
 
+def build_volume_drivers(config: AgentConfig, node_name: str) -> dict[str, NodeVolumeDriver]:
+    """Build every installed volume driver; none where containers are not real. Raises ConfigError and PluginError."""
+    if choose_runtime(config.runtime) == "hollow":
+        return {}
+    manager = PluginManager(load_config(config.config_file).plugins)
+    manager.load()
+    manager.check()
+    hook = "register_volume_drivers"
+    state_dir = config.data_dir / "volumes"
+    drivers = {
+        name: manager.driver(hook, name, {"node_name": node_name, "state_dir": str(state_dir / name)})
+        for name in manager.drivers(hook)
+    }
+    return {name: driver for name, driver in drivers.items() if driver is not None}
+
+
+def care_settings(config: AgentConfig) -> CareSettings:
+    """Read how the node cares for itself. Raises ConfigError naming the option's part that is wrong."""
+    if not 0 < config.image_gc_low < config.image_gc_high <= 100:
+        raise ConfigError(
+            f"--image-gc-low {config.image_gc_low} must be above 0 and below --image-gc-high {config.image_gc_high}, "
+            "which may be 100 at most"
+        )
+    return CareSettings(
+        thresholds=parse_thresholds(config.eviction_hard or DEFAULT_HARD),
+        reserved=(parse_reserved(config.system_reserved), parse_reserved(config.kube_reserved)),
+        image_gc=ImageGcPolicy(config.image_gc_high, config.image_gc_low),
+        static_pods=config.manifest_dir,
+    )
+
+
 def build_agent(config: AgentConfig, client: Any) -> HostAgent:
     """Build the agent and its drivers. Raises ConfigError and PluginError."""
     tls = (config.tls_cert, config.tls_key, config.client_ca)
@@ -113,6 +155,8 @@ def build_agent(config: AgentConfig, client: Any) -> HostAgent:
         service_cidrs=config.service_cidrs,
         labels=config.labels,
         max_pods=config.max_pods,
+        care=care_settings(config),
+        volumes=build_volume_drivers(config, node_name),
         tls=(config.tls_cert, config.tls_key, config.client_ca)
         if config.tls_cert and config.tls_key and config.client_ca
         else None,

@@ -36,6 +36,14 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 @click.option(
     "--log-level", default="info", show_default=True, type=click.Choice(["debug", "info", "warning", "error"])
 )
+@click.option(
+    "--eviction-hard", default="", show_default="kubelet's own", help="When to evict: memory.available<100Mi,..."
+)
+@click.option("--system-reserved", default="", help="Kept for the machine itself: cpu=100m,memory=200Mi.")
+@click.option("--kube-reserved", default="", help="Kept for Windlass' own processes, likewise.")
+@click.option("--image-gc-high", default=85, show_default=True, help="Percent of disk use above which images go.")
+@click.option("--image-gc-low", default=80, show_default=True, help="Percent of disk use down to which images go.")
+@click.option("--manifest-dir", type=click.Path(path_type=Path, file_okay=False), help="Directory of static pods.")
 @click.option("--max-pods", default=110, show_default=True, help="How many pods the node takes.")
 def hostagent(**options: Any) -> None:
     """Run pods on this machine, as the API wants them."""

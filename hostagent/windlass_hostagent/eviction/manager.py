@@ -1,23 +1,30 @@
 """Frees what the node runs short of: first dead weight (images), then one pod at a time."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from windlass.clock import Clock
 from windlass.errors import RuntimeDriverError
 from windlass.logs import get_logger
-from windlass_hostagent.eviction.ranking import eviction_message, limit_breach, rank
+from windlass_hostagent.eviction.ranking import PodUsage, eviction_message, limit_breach, rank
 from windlass_hostagent.eviction.thresholds import CONDITIONS, Shortage, Threshold, shortages
 from windlass_hostagent.eviction.usage import pod_usage
 from windlass_hostagent.node.image_gc import ImageGarbageCollector
+from windlass_hostagent.pods.fate import Fate
 from windlass_hostagent.stats.collector import StatsCollector
 
 Obj = dict[str, Any]
 CHECK_SECONDS = 10.0
 TRANSITION_SECONDS = 300.0
 EVICTED = "Evicted"
-Evict = Callable[[Obj, str, str], Awaitable[None]]
+DISRUPTED = {
+    "type": "DisruptionTarget",
+    "status": "True",
+    "reason": "TerminationByKubelet",
+    "message": "The node evicted the pod",
+}
+Fail = Callable[[str, Fate], bool]
 log = get_logger(__name__)
 
 
@@ -41,7 +48,7 @@ class Pressure:
 
 
 class EvictionManager:
-    """Watches the figures. `pods` returns the node's live pods; `evict(pod, reason, message)` ends one as Failed."""
+    """Watches the figures. `pods` returns the node's live pods; `fail(uid, fate)` ends one."""
 
     def __init__(
         self,
@@ -51,14 +58,14 @@ class EvictionManager:
         thresholds: Sequence[Threshold],
         clock: Clock,
         pods: Callable[[], Sequence[Obj]],
-        evict: Evict,
+        fail: Fail,
     ) -> None:
         self._collector = collector
         self._images = images
         self._thresholds = thresholds
         self._clock = clock
         self._pods = pods
-        self._evict = evict
+        self._fail = fail
         self.pressure = Pressure()
 
     async def run(self) -> None:
@@ -82,14 +89,14 @@ class EvictionManager:
             used = usage.get(pod["metadata"]["uid"])
             breach = limit_breach(pod, used) if used else ""
             if breach:
-                await self._evict(pod, EVICTED, breach)
+                self._evict(pod, breach)
                 return
         found = shortages(sample, self._thresholds)
         self.pressure.note(found, self._clock.monotonic())
         for shortage in found:
             if shortage.resource == "ephemeral-storage" and await self._reclaim(shortage):
                 continue
-            await self._evict_one(shortage, running, summary)
+            self._evict_one(shortage, running, usage)
             return
 
     async def _reclaim(self, shortage: Shortage) -> bool:
@@ -97,10 +104,7 @@ class EvictionManager:
         wanted = shortage.floor - shortage.available
         return await self._images.collect(wanted) >= wanted
 
-    async def _evict_one(self, shortage: Shortage, pods: Sequence[Obj], summary: Obj) -> None:
-        sample = self._collector.latest
-        assert sample is not None
-        usage = pod_usage(summary, sample)
+    def _evict_one(self, shortage: Shortage, pods: Sequence[Obj], usage: Mapping[str, PodUsage]) -> None:
         ranked = rank(pods, usage, shortage.resource)
         if not ranked:
             log.warning("nothing_to_evict", signal=shortage.signal, available=shortage.available)
@@ -112,6 +116,10 @@ class EvictionManager:
             if used
             else f"The node was low on resource: {shortage.resource}. "
         )
+        self._evict(pod, message)
+
+    def _evict(self, pod: Obj, message: str) -> None:
+        """End a pod at once: what is short has no time for grace periods."""
         meta = pod["metadata"]
-        log.warning("pod_evicted", namespace=meta["namespace"], pod=meta["name"], signal=shortage.signal)
-        await self._evict(pod, EVICTED, message)
+        log.warning("pod_evicted", namespace=meta["namespace"], pod=meta["name"], why=message)
+        self._fail(meta["uid"], Fate(EVICTED, message, grace_seconds=0, conditions=(DISRUPTED,)))

@@ -1,7 +1,7 @@
 """What a node does for itself: measures, collects images, evicts, runs static pods. Built once by the agent."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ from windlass_hostagent.context import AgentContext
 from windlass_hostagent.eviction.manager import EvictionManager
 from windlass_hostagent.eviction.thresholds import DEFAULT_HARD, Threshold, parse_thresholds
 from windlass_hostagent.node.image_gc import ImageGarbageCollector, ImageGcPolicy
+from windlass_hostagent.pods.fate import Fate
 from windlass_hostagent.stats.collector import StatsCollector, VolumeUsageReader
 
 Obj = dict[str, Any]
@@ -31,7 +32,7 @@ async def no_volumes() -> Mapping[str, Sequence[Obj]]:
 
 
 class NodeCare:
-    """The parts, joined. `pods` returns the node's pods; `evict(pod, reason, message)` ends one as Failed."""
+    """The parts, joined. `pods` returns the node's pods; `fail(uid, fate)` ends one."""
 
     def __init__(
         self,
@@ -39,7 +40,7 @@ class NodeCare:
         settings: CareSettings,
         *,
         pods: Callable[[], Sequence[Obj]],
-        evict: Callable[[Obj, str, str], Awaitable[None]],
+        fail: Callable[[str, Fate], bool],
         volumes: VolumeUsageReader = no_volumes,
     ) -> None:
         self.stats = StatsCollector(
@@ -59,7 +60,7 @@ class NodeCare:
             thresholds=settings.thresholds,
             clock=context.clock,
             pods=pods,
-            evict=evict,
+            fail=fail,
         )
         self._clock = context.clock
 

@@ -66,18 +66,3 @@ def read_node_info(runtime: str) -> Mapping[str, Any]:
         "osImage": parse_os_release(_read("/etc/os-release")),
         "systemUUID": _read("/sys/class/dmi/id/product_uuid") or machine_id,
     }
-
-
-def read_pressure(data_dir: Path) -> dict[str, bool]:
-    """Say whether memory, disk or process ids run out on this machine, by kubelet's default thresholds."""
-    memory = parse_meminfo(_read("/proc/meminfo"))
-    disk = os.statvfs(data_dir)
-    pid_max = int(_read("/proc/sys/kernel/pid_max") or "4194304")
-    tasks = _read("/proc/loadavg").split()
-    running = int(tasks[3].partition("/")[2]) if len(tasks) > 3 else 0
-    return {
-        "MemoryPressure": memory.get("MemAvailable", 1 << 30) < 100 * 1024,
-        "DiskPressure": disk.f_bavail < disk.f_blocks // 10
-        or (disk.f_files > 0 and disk.f_favail < disk.f_files // 20),
-        "PIDPressure": running > pid_max * 9 // 10,
-    }

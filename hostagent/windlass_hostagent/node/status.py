@@ -114,5 +114,6 @@ class NodeStatusReporter:
         conditions = build_conditions(health, node.get("status", {}).get("conditions") or (), rfc3339(clock.now()))
         body = {"status": {**self._static, "conditions": conditions}}
         written = await self._context.client.patch(NODES, self._context.node_name, body, subresource="status")
+        self._context.node = written
         self._reported = dict(written.get("status") or {})
         self._reported_at = clock.monotonic()

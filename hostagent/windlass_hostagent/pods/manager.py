@@ -3,22 +3,41 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
+from windlass.clock import rfc3339
 from windlass.errors import NetworkDriverError, RuntimeDriverError
 from windlass.logs import get_logger
 from windlass.plugin.interfaces.runtime import SandboxStatus
 from windlass_hostagent.context import AgentContext
+from windlass_hostagent.pods.admission import Refusal, refusal
 from windlass_hostagent.pods.fate import Fate
 from windlass_hostagent.pods.observation import LABEL_UID
 from windlass_hostagent.pods.probes.table import ProbeTable
 from windlass_hostagent.pods.steps.teardown import remove_sandbox
 from windlass_hostagent.pods.worker import PodWorker
+from windlass_hostagent.static.manifest import is_mirror, is_static
 
 Obj = dict[str, Any]
 RELIST_SECONDS = 30.0
 RECONNECT_SECONDS = 1.0
 log = get_logger(__name__)
+
+
+class Mirrors(Protocol):
+    """What the manager needs of `windlass_hostagent.static.mirror.MirrorKeeper`."""
+
+    def note(self, pod: Obj) -> None:
+        """Take a static pod, or a newer status of it."""
+        ...
+
+    def forget(self, pod: Obj) -> None:
+        """Take the end of a static pod."""
+        ...
+
+    def seen(self, mirror: Obj) -> None:
+        """Take what the API has."""
+        ...
 
 
 class PodManager:
@@ -30,10 +49,13 @@ class PodManager:
         self._finished: set[str] = set()
         self._by_sandbox: dict[str, str] = {}
         self._sandboxes: dict[str, list[SandboxStatus]] = defaultdict(list)
-        self._probes = ProbeTable(context, self._poke)
+        self.probes = ProbeTable(context, self._poke)
         self._group: asyncio.TaskGroup | None = None
         self._early: dict[str, Obj] = {}
+        self._static: dict[str, asyncio.Task[None]] = {}
+        self.mirrors: Mirrors | None = None
         context.on_sandbox = self._note_sandbox
+        context.on_static_status = self._show_static
 
     def _note_sandbox(self, sandbox_id: str, uid: str) -> None:
         self._by_sandbox[sandbox_id] = uid
@@ -45,8 +67,11 @@ class PodManager:
     def on_event(self, event_type: str, old: Obj | None, new: Obj | None) -> None:
         """Take an informer event: never blocks. A replaced pod (same name, other uid) ends the old one's worker."""
         if event_type == "DELETED" or new is None:
-            if old is not None or new is not None:
-                self._forget((old or new or {})["metadata"]["uid"])
+            last = old or new
+            if last is not None and not self._is_mirror(last):
+                self._forget(last["metadata"]["uid"])
+            return
+        if self._is_mirror(new):
             return
         uid = new["metadata"]["uid"]
         if old is not None and old["metadata"]["uid"] != uid:
@@ -57,6 +82,35 @@ class PodManager:
             self._workers[uid].update(new)
         elif uid not in self._finished:
             self._adopt(new)
+
+    def _is_mirror(self, pod: Obj) -> bool:
+        """Say whether a pod of the API only shows a static one; tells its keeper what became of it."""
+        if not is_mirror(pod):
+            return False
+        if self.mirrors is not None:
+            self.mirrors.seen(pod)
+        return True
+
+    def add_static(self, pod: Obj) -> None:
+        """Run a pod of this node's directory, after an earlier pod of that name has ended."""
+        if self._group is None:
+            self._early[pod["metadata"]["uid"]] = pod
+        else:
+            self._adopt(pod)
+
+    def remove_static(self, pod: Obj) -> None:
+        """End a pod of this node's directory within its grace period."""
+        uid = pod["metadata"]["uid"]
+        self._early.pop(uid, None)
+        if self.mirrors is not None:
+            self.mirrors.forget(pod)
+        if uid in self._workers:
+            now = rfc3339(self._context.clock.now())
+            self._workers[uid].update({**pod, "metadata": {**pod["metadata"], "deletionTimestamp": now}})
+
+    def _show_static(self, pod: Obj) -> None:
+        if self.mirrors is not None and not pod["metadata"].get("deletionTimestamp"):
+            self.mirrors.note(pod)
 
     def _forget(self, uid: str) -> None:
         self._finished.discard(uid)
@@ -71,11 +125,27 @@ class PodManager:
         sandboxes = self._sandboxes.pop(uid, [])
         for sandbox in sandboxes:
             self._by_sandbox[sandbox.id] = uid
-        worker = PodWorker(self._context, pod, self._probes, sandboxes=sandboxes)
+        worker = PodWorker(self._context, pod, self.probes, sandboxes=sandboxes)
+        refused = self._refusal(pod) if not sandboxes else None
+        if refused is not None:
+            worker.fail(Fate(refused.reason, refused.message))
         self._workers[uid] = worker
-        self._group.create_task(self._work(uid, worker), name=f"pod-{uid}")
+        name = f"{pod['metadata']['namespace']}/{pod['metadata']['name']}"
+        earlier = self._static.get(name)
+        task = self._group.create_task(self._work(uid, worker, earlier), name=f"pod-{uid}")
+        if is_static(pod):
+            self._static[name] = task
+            self._show_static(pod)
 
-    async def _work(self, uid: str, worker: PodWorker) -> None:
+    def _refusal(self, pod: Obj) -> Refusal | None:
+        """Return why this node cannot take a pod that has not begun; None when it can, or when the pod has begun."""
+        if (pod.get("status") or {}).get("phase", "Pending") != "Pending" or pod["metadata"].get("deletionTimestamp"):
+            return None
+        return refusal(pod, self.pods(), self._context.allocatable, self._context.node)
+
+    async def _work(self, uid: str, worker: PodWorker, earlier: asyncio.Task[None] | None) -> None:
+        if earlier is not None:
+            await asyncio.wait([earlier])
         await worker.run()
         del self._workers[uid]
         self._finished.add(uid)
@@ -91,9 +161,10 @@ class PodManager:
             orphans = [s for uid, found in self._sandboxes.items() if uid not in early for s in found]
             valid = [s.id for uid in early for s in self._sandboxes.get(uid, ())]
             await self._collect(orphans, valid)
+            await self._collect_volumes(set(early))
             for pod in early.values():
                 self._adopt(pod)
-            group.create_task(self._probes.run())
+            group.create_task(self.probes.run())
             group.create_task(self._follow_events())
             group.create_task(self._relist())
 
@@ -126,6 +197,11 @@ class PodManager:
                 await self._context.network.gc(valid)
             except NetworkDriverError as error:
                 log.warning("network_gc_failed", error=str(error))
+
+    async def _collect_volumes(self, known: set[str]) -> None:
+        """Remove volumes of pods that are no longer here, except of those whose containers could not be removed."""
+        if self._context.volumes is not None:
+            await self._context.volumes.collect(known | self._workers.keys() | set(self._sandboxes))
 
     async def _follow_events(self) -> None:
         """Wake workers as the runtime tells; after a lost connection wake all."""

@@ -6,6 +6,7 @@ from windlass.apis.resources import PODS
 from windlass.errors import ApiError, ConflictError, NotFoundError
 from windlass.logs import get_logger
 from windlass_hostagent.context import AgentContext
+from windlass_hostagent.static.manifest import is_static
 
 Obj = dict[str, Any]
 ATTEMPTS = 5
@@ -36,6 +37,10 @@ class StatusWriter:
         conflict the pod is read again and the status built anew.
         """
         meta = pod["metadata"]
+        if is_static(pod):
+            shown = {**pod, "status": build(pod)}
+            self._context.on_static_status(shown)
+            return shown
         for _ in range(ATTEMPTS):
             patch = changed_fields(build(pod), pod.get("status") or {})
             if not patch:
@@ -69,6 +74,8 @@ class StatusWriter:
     async def finish(self, pod: Obj) -> None:
         """Tell the API that nothing of the pod is left: delete it for good, and only this one."""
         meta = pod["metadata"]
+        if is_static(pod):
+            return
         try:
             await self._context.client.delete(
                 PODS, meta["name"], meta["namespace"], grace_period_seconds=0, uid=meta["uid"]

@@ -14,7 +14,9 @@ from windlass.plugin.interfaces.runtime import ContainerStatus, RuntimeDriver
 from windlass_hostagent.pods.observation import LABEL_NAME, LABEL_NAMESPACE
 from windlass_hostagent.server.access import OPEN_PATHS, check_peer
 from windlass_hostagent.server.logs import parse_options, stream
+from windlass_hostagent.server.stats import StatsSummary
 from windlass_hostagent.server.streams import StreamRoutes
+from windlass_hostagent.stats.collector import StatsCollector
 
 Obj = dict[str, Any]
 
@@ -149,7 +151,7 @@ async def _on_error(
 
 
 def build_app(
-    runtime: RuntimeDriver, pods: PodLister, clock: Clock, registry: CollectorRegistry
+    runtime: RuntimeDriver, pods: PodLister, clock: Clock, registry: CollectorRegistry, stats: StatsCollector
 ) -> Callable[..., Awaitable[None]]:
     """Build the ASGI application."""
     app: Any = falcon.asgi.App(middleware=[OnlyApiServer()])
@@ -157,6 +159,7 @@ def build_app(
     app.add_route("/healthz", Healthz())
     app.add_route("/metrics", Metrics(registry))
     app.add_route("/pods", Pods(pods))
+    app.add_route("/stats/summary", StatsSummary(stats))
     app.add_route("/containerLogs/{namespace}/{pod}/{container}", ContainerLogs(runtime, clock))
     streams = StreamRoutes(runtime)
 

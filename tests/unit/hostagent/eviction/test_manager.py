@@ -73,11 +73,12 @@ class Box:
             thresholds=parse_thresholds("memory.available<1Gi,nodefs.available<10%"),
             clock=self.clock,
             pods=lambda: pods,
-            evict=self.evict,
+            fail=self.fail,
         )
 
-    async def evict(self, pod, reason, message):
-        self.evicted.append((pod["metadata"]["name"], reason, message))
+    def fail(self, uid, fate):
+        self.evicted.append((uid, fate.reason, fate.message))
+        return True
 
     async def check(self, containers, **changes):
         self.collector.latest = sample(containers, **changes)

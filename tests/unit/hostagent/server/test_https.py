@@ -2,6 +2,7 @@
 
 import asyncio
 import datetime as dt
+import json
 import ssl
 
 import aiohttp
@@ -14,12 +15,14 @@ from prometheus_client import CollectorRegistry
 
 from windlass.clock import SystemClock
 from windlass.plugin.interfaces.runtime import ContainerConfig, SandboxConfig
-from windlass_hostagent.pods.observation import LABEL_NAME, LABEL_NAMESPACE
+from windlass_hostagent.node.care import no_volumes
+from windlass_hostagent.pods.observation import LABEL_NAME, LABEL_NAMESPACE, LABEL_UID
 from windlass_hostagent.server.app import build_app
 from windlass_hostagent.server.https import bind, make_config, serve
+from windlass_hostagent.stats.collector import StatsCollector
 from windlass_runtime.hollow.driver import build
 
-LABELS = {LABEL_NAME: "web", LABEL_NAMESPACE: "default"}
+LABELS = {LABEL_NAME: "web", LABEL_NAMESPACE: "default", LABEL_UID: "u1"}
 
 
 def _issue(path, name, common_name, organisation="", issuer=None):
@@ -65,6 +68,9 @@ def client_context(pki, identity):
     return context
 
 
+PODS = [{"metadata": {"name": "web", "namespace": "default", "uid": "u1"}}]
+
+
 class NoPods:
     def pods(self):
         return [{"metadata": {"name": "web"}}]
@@ -77,7 +83,10 @@ async def server(pki):
     container = await runtime.create_container(sandbox, ContainerConfig("main", 0, "app", labels=LABELS))
     await runtime.start_container(container)
     listener = bind("127.0.0.1", 0)
-    app = build_app(runtime, NoPods(), SystemClock(), CollectorRegistry())
+    collector = StatsCollector(
+        node_name="n1", data_dir=pki, runtime=runtime, clock=SystemClock(), pods=lambda: PODS, volumes=no_volumes
+    )
+    app = build_app(runtime, NoPods(), SystemClock(), CollectorRegistry(), collector)
     config = make_config(app, (pki / "node.crt", pki / "node.key", pki / "ca.crt"))
     task = asyncio.ensure_future(serve(config, listener))
     yield f"https://127.0.0.1:{listener.getsockname()[1]}"
@@ -92,7 +101,9 @@ async def ask(server, pki, identity, path):
         return answer.status, await answer.text()
 
 
-@pytest.mark.parametrize("path", ["/pods", "/metrics", "/containerLogs/default/web/main", "/debug/pprof"])
+@pytest.mark.parametrize(
+    "path", ["/pods", "/metrics", "/stats/summary", "/containerLogs/default/web/main", "/debug/pprof"]
+)
 async def test_without_a_certificate_only_health(server, pki, path):
     assert (await ask(server, pki, "", "/healthz")) == (200, "ok")
     assert (await ask(server, pki, "", path))[0] == 401
@@ -128,3 +139,13 @@ async def test_bad_parameters_are_400(server, pki):
 async def test_pods_and_metrics(server, pki):
     assert '"kind":"PodList"' in (await ask(server, pki, "apiserver", "/pods"))[1]
     assert (await ask(server, pki, "apiserver", "/metrics"))[0] == 200
+
+
+async def test_the_summary_shows_node_and_pods(server, pki):
+    status, text = await ask(server, pki, "apiserver", "/stats/summary")
+    assert status == 200
+    summary = json.loads(text)
+    assert summary["node"]["nodeName"] == "n1"
+    assert summary["node"]["memory"]["workingSetBytes"] > 0
+    assert [p["podRef"]["name"] for p in summary["pods"]] == ["web"]
+    assert [c["name"] for c in summary["pods"][0]["containers"]] == ["main"]

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from windlass.clock import rfc3339
@@ -161,7 +161,7 @@ class PodManager:
             orphans = [s for uid, found in self._sandboxes.items() if uid not in early for s in found]
             valid = [s.id for uid in early for s in self._sandboxes.get(uid, ())]
             await self._collect(orphans, valid)
-            await self._collect_volumes(set(early))
+            await self._collect_volumes(early)
             for pod in early.values():
                 self._adopt(pod)
             group.create_task(self.probes.run())
@@ -190,6 +190,7 @@ class PodManager:
             log.info("orphan_sandbox_removed", sandbox=sandbox.id, pod_uid=sandbox.labels.get(LABEL_UID, ""))
             try:
                 await remove_sandbox(self._context, sandbox)
+                self._sandboxes[sandbox.labels.get(LABEL_UID, "")].remove(sandbox)
             except (RuntimeDriverError, NetworkDriverError) as error:
                 log.warning("orphan_sandbox_kept", sandbox=sandbox.id, error=str(error))
         if self._context.network is not None:
@@ -198,10 +199,12 @@ class PodManager:
             except NetworkDriverError as error:
                 log.warning("network_gc_failed", error=str(error))
 
-    async def _collect_volumes(self, known: set[str]) -> None:
+    async def _collect_volumes(self, early: Mapping[str, Obj]) -> None:
         """Remove volumes of pods that are no longer here, except of those whose containers could not be removed."""
         if self._context.volumes is not None:
-            await self._context.volumes.collect(known | self._workers.keys() | set(self._sandboxes))
+            await self._context.volumes.collect(
+                lambda uid: uid in early or uid in self._workers or bool(self._sandboxes.get(uid))
+            )
 
     async def _follow_events(self) -> None:
         """Wake workers as the runtime tells; after a lost connection wake all."""
@@ -222,6 +225,7 @@ class PodManager:
                 await self._context.runtime.list_containers()
             except RuntimeDriverError as error:
                 log.warning("runtime_relist_failed", error=str(error))
+            await self._collect_volumes({})
             self._poke_all()
 
     def _poke(self, uid: str) -> None:

@@ -131,11 +131,11 @@ class VolumeManager:
             group.create_task(self._objects.run())
             group.create_task(self._refresh())
 
-    async def collect(self, known: set[str]) -> None:
+    async def collect(self, is_known: Callable[[str], bool]) -> None:
         """Remove volumes of pods that are no longer on this node. What fails is logged, and tried at the next call."""
         root = self._node.data_dir / "pods"
         for uid in await asyncio.to_thread(_names, root):
-            if uid in known or uid in self._pods:
+            if uid in self._pods or is_known(uid):
                 continue
             try:
                 await self._remove(uid)

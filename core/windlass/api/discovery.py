@@ -22,10 +22,17 @@ SUBRESOURCES: dict[str, tuple[str, str, str, tuple[str, ...]]] = {
     "eviction": ("policy", "v1", "Eviction", ("create",)),
     "log": ("", "", "", ("get",)),
     "finalize": ("", "", "", ("update",)),
+    "ephemeralcontainers": ("", "", "", ("get", "patch", "update")),
+    "exec": ("", "v1", "PodExecOptions", ("create", "get")),
+    "attach": ("", "v1", "PodAttachOptions", ("create", "get")),
+    "portforward": ("", "v1", "PodPortForwardOptions", ("create", "get")),
+    "proxy": ("", "v1", "{kind}ProxyOptions", ("create", "delete", "get", "patch", "update")),
 }
 
 
 def _verbs(kind: KindDefinition) -> list[str]:
+    if kind.verbs is not None:
+        return list(kind.verbs)
     if (kind.group, kind.plural) in READ_ONLY:
         return list(READ_ONLY_VERBS)
     return [verb for verb in VERBS if not (kind.kind == "Namespace" and verb == "deletecollection")]
@@ -39,6 +46,7 @@ def _subresources(kind: KindDefinition) -> list[tuple[str, str, str, str, list[s
     found = []
     for name in sorted(set(names) & set(SUBRESOURCES)):
         group, version, said, verbs = SUBRESOURCES[name]
+        said = said.format(kind=kind.kind)
         found.append(
             (name, group or ("" if said else kind.group), version or kind.version, said or kind.kind, list(verbs))
         )

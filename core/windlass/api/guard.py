@@ -11,6 +11,7 @@ from windlass.plugin.interfaces.authn import (
     Authenticator,
     Authorizer,
     Credentials,
+    Decision,
     ObjectReader,
     UserInfo,
 )
@@ -65,15 +66,17 @@ class Guard:
             path.text,
             request.value("fieldSelector"),
         )
-        reason = ""
+        decision = self.decide(attributes)
+        if not decision.allowed:
+            raise _forbidden(attributes, decision.reason)
+
+    def decide(self, attributes: Attributes) -> Decision:
+        """Return the first opinion of an authoriser; none at all is `allowed` None."""
         for authorizer in self._authorizers:
             decision = authorizer.authorize(attributes, self._reader)
-            if decision.allowed:
-                return
-            if decision.allowed is False:
-                reason = decision.reason
-                break
-        raise _forbidden(attributes, reason)
+            if decision.allowed is not None:
+                return decision
+        return Decision(None)
 
 
 def _forbidden(attributes: Attributes, reason: str) -> ForbiddenError:

@@ -123,6 +123,7 @@ class KindDefinition:
 
     `subresources` names those the generic handler serves: "status", "scale"; others ("binding", "eviction", "log")
     are served by their own handlers in `windlass.api` and `windlass.registry` but are listed here for discovery.
+    `verbs` are those of the objects themselves; None means all.
     `storage_group` differs from `group` only when two groups serve the same stored objects (Event).
     """
 
@@ -137,6 +138,7 @@ class KindDefinition:
     short_names: tuple[str, ...] = ()
     categories: tuple[str, ...] = ()
     subresources: tuple[str, ...] = ()
+    verbs: tuple[str, ...] | None = None
     storage_group: str | None = None
     to_storage: Callable[[Obj], Obj] | None = None
     from_storage: Callable[[Obj], Obj] | None = None

@@ -1,4 +1,4 @@
-"""Built-in authorisers, asked in order until one has an opinion: health and discovery, administrators, nodes."""
+"""Built-in authorisers, asked in order until one has an opinion: health, discovery and oneself, administrators, nodes."""
 
 from windlass.plugin.interfaces.authn import Attributes, Decision, ObjectReader
 
@@ -7,6 +7,9 @@ HEALTH_PATHS = frozenset({"/healthz", "/livez", "/readyz"})
 DISCOVERY_PREFIXES = ("/api", "/apis", "/openapi", "/version")
 NO_OPINION = Decision(None)
 ALLOWED = Decision(True)
+SELF_REVIEWS = frozenset(
+    {("authentication.k8s.io", "selfsubjectreviews"), ("authorization.k8s.io", "selfsubjectaccessreviews")}
+)
 READ_VERBS = frozenset({"get", "list", "watch"})
 
 
@@ -19,15 +22,18 @@ class AdminAuthorizer:
 
 
 class DiscoveryAuthorizer:
-    """Everybody may ask after health; whoever is authenticated may read discovery, the version and OpenAPI."""
+    """Everybody may ask after health; the authenticated may read discovery and OpenAPI, and ask about themselves."""
 
     def authorize(self, attributes: Attributes, reader: ObjectReader) -> Decision:  # noqa: ARG002 - Protocol
-        """Allow health and discovery paths."""
+        """Allow health and discovery paths, and reviews of oneself."""
+        authenticated = "system:authenticated" in attributes.user.groups
+        if (attributes.group, attributes.resource) in SELF_REVIEWS and attributes.verb == "create" and authenticated:
+            return ALLOWED
         if attributes.resource or attributes.verb != "get":
             return NO_OPINION
         if attributes.path in HEALTH_PATHS or attributes.path.startswith(("/livez/", "/readyz/")):
             return ALLOWED
-        if "system:authenticated" not in attributes.user.groups:
+        if not authenticated:
             return NO_OPINION
         first = "/" + attributes.path.strip("/").split("/", 1)[0]
         return ALLOWED if first in DISCOVERY_PREFIXES else NO_OPINION

@@ -54,6 +54,8 @@ _PARAMETERS = {
     "delete": _DELETE,
     "deletecollection": _SELECT + _DELETE,
 }
+VERB_OF = {"post": "create", "put": "update"}
+"""Where an operation's name is not Kubernetes' verb."""
 _SAYS = {
     "get": "Read the {}.",
     "list": "List or watch objects of kind {}.",
@@ -79,11 +81,12 @@ class PathBuilder:
         root = f"/apis/{kind.api_version}" if kind.group else f"/api/{kind.version}"
         scope = "/namespaces/{namespace}" if kind.namespaced else ""
         collection = f"{root}{scope}/{kind.plural}"
-        paths = {
-            collection: self._item(kind, ("list", "post", "deletecollection"), ""),
-            f"{collection}/{{name}}": self._item(kind, ("get", "put", "patch", "delete"), "", named=True),
-        }
-        if kind.namespaced:
+        paths = {}
+        if verbs := _served(kind, "list", "post", "deletecollection"):
+            paths[collection] = self._item(kind, verbs, "")
+        if verbs := _served(kind, "get", "put", "patch", "delete"):
+            paths[f"{collection}/{{name}}"] = self._item(kind, verbs, "", named=True)
+        if kind.namespaced and _served(kind, "list"):
             paths[f"{root}/{kind.plural}"] = self._item(kind, ("list",), "", everywhere=True)
         for subresource in kind.subresources:
             verbs = _subresource_verbs(subresource)
@@ -166,6 +169,12 @@ class PathBuilder:
             }
         else:
             operation["parameters"].append({"name": "body", "in": "body", "schema": schema, "required": required})
+
+
+def _served(kind: KindDefinition, *operations: str) -> tuple[str, ...]:
+    if kind.verbs is None:
+        return operations
+    return tuple(each for each in operations if VERB_OF.get(each, each) in kind.verbs)
 
 
 def _subresource_verbs(subresource: str) -> tuple[str, ...]:

@@ -31,11 +31,11 @@ def pods(cluster, namespace, selector="app=web"):
 
 def applied(cluster, namespace, manifest, **options):
     cluster.kubectl("apply", "-n", namespace, "-f", manifest(**options))
-    cluster.kubectl("rollout", "status", "deployment/web", "-n", namespace, "--timeout=60s")
+    cluster.kubectl("rollout", "status", "deployment/web", "-n", namespace, "--timeout=120s")
 
 
 def test_node_is_ready(cluster):
-    cluster.kubectl("wait", "--for=condition=Ready", "node/node1", "--timeout=30s")
+    cluster.kubectl("wait", "--for=condition=Ready", "node/node1", "--timeout=120s")
     assert "Ready" in cluster.kubectl("get", "nodes")
 
 
@@ -75,7 +75,7 @@ def test_a_deleted_pod_is_replaced(cluster, namespace, manifest):
     applied(cluster, namespace, manifest, replicas=1)
     (before,) = pods(cluster, namespace)
     cluster.kubectl("delete", "pod", before["metadata"]["name"], "-n", namespace)
-    cluster.kubectl("rollout", "status", "deployment/web", "-n", namespace, "--timeout=60s")
+    cluster.kubectl("rollout", "status", "deployment/web", "-n", namespace, "--timeout=120s")
     (after,) = cluster.wait(lambda: [p for p in pods(cluster, namespace) if p["status"]["phase"] == "Running"])
     assert after["metadata"]["uid"] != before["metadata"]["uid"]
 
@@ -87,7 +87,7 @@ def test_agent_killed_and_started_again_adopts_what_runs(cluster, namespace, man
     os.kill(cluster.process("hostagent"), signal.SIGKILL)
     cluster.up()
     cluster.kubectl("scale", "deployment/web", "--replicas=4", "-n", namespace)
-    cluster.kubectl("rollout", "status", "deployment/web", "-n", namespace, "--timeout=60s")
+    cluster.kubectl("rollout", "status", "deployment/web", "-n", namespace, "--timeout=120s")
     assert before < containers(cluster, namespace)
     assert {s["restartCount"] for pod in pods(cluster, namespace) for s in pod["status"]["containerStatuses"]} == {0}
 
@@ -99,7 +99,7 @@ def test_a_rollout_survives_the_control_plane(cluster, namespace, manifest, vict
     cluster.kubectl("set", "env", "deployment/web", "VERSION=2", "-n", namespace)
     os.kill(cluster.process(victim), signal.SIGKILL)
     cluster.up()
-    cluster.kubectl("rollout", "status", "deployment/web", "-n", namespace, "--timeout=90s")
+    cluster.kubectl("rollout", "status", "deployment/web", "-n", namespace, "--timeout=120s")
     cluster.wait(lambda: len(pods(cluster, namespace)) == 3)
     assert all({"name": "VERSION", "value": "2"} in p["spec"]["containers"][0]["env"] for p in pods(cluster, namespace))
 
@@ -160,7 +160,7 @@ def test_init_containers_run_first_and_fields_reach_the_environment(cluster, nam
     }
     created = cluster.run("kubectl", "create", "-n", namespace, "-f", "-", text=json.dumps(pod))
     assert "Warning" not in created.stderr
-    cluster.kubectl("wait", "pod/p", "-n", namespace, "--for=jsonpath={.status.phase}=Succeeded", "--timeout=60s")
+    cluster.kubectl("wait", "pod/p", "-n", namespace, "--for=jsonpath={.status.phase}=Succeeded", "--timeout=120s")
     status = cluster.get("pod", "p", "-n", namespace)["status"]
     assert status["initContainerStatuses"][0]["state"]["terminated"]["reason"] == "Completed"
     assert cluster.kubectl("logs", "p", "-n", namespace, "-c", "first") == "first\n"

@@ -18,7 +18,7 @@ def kubectl(hollow_cluster, namespace):
 def web(kubectl, manifest):
     """A Deployment of three, rolled out."""
     kubectl("apply", "-f", manifest())
-    kubectl("rollout", "status", "deployment/web", "--timeout=60s")
+    kubectl("rollout", "status", "deployment/web", "--timeout=120s")
     return "deployment/web"
 
 
@@ -83,7 +83,7 @@ def test_describe(kubectl, web):
 def test_scale(kubectl, web):
     """C107."""
     kubectl("scale", web, "--replicas=5")
-    kubectl("rollout", "status", web, "--timeout=60s")
+    kubectl("rollout", "status", web, "--timeout=120s")
     assert kubectl("get", "pods", "-o", "name").count("pod/") == 5
     assert (
         "precondition" in kubectl("scale", web, "--current-replicas=9", "--replicas=1", check=False).lower()
@@ -94,17 +94,17 @@ def test_scale(kubectl, web):
 def test_rollout_verbs(kubectl, web):
     """C109."""
     kubectl("set", "image", web, "main=busybox:local2")
-    kubectl("rollout", "status", web, "--timeout=60s")
+    kubectl("rollout", "status", web, "--timeout=120s")
     assert kubectl("rollout", "history", web).strip().splitlines()[-1].startswith("2")
     kubectl("rollout", "undo", web)
-    kubectl("rollout", "status", web, "--timeout=60s")
+    kubectl("rollout", "status", web, "--timeout=120s")
     assert kubectl("get", web, "-o", "jsonpath={.spec.template.spec.containers[0].image}") == "busybox:local"
     kubectl("rollout", "pause", web)
     kubectl("set", "env", web, "A=1")
     assert "paused" in kubectl("rollout", "restart", web, check=False)
     kubectl("rollout", "resume", web)
     kubectl("rollout", "restart", web)
-    kubectl("rollout", "status", web, "--timeout=60s")
+    kubectl("rollout", "status", web, "--timeout=120s")
     assert "restartedAt" in kubectl("get", web, "-o", "yaml")
 
 
@@ -186,16 +186,16 @@ def test_version_and_cluster_info(kubectl):
 
 
 def test_wait(kubectl, web):
-    kubectl("wait", web, "--for=condition=Available", "--timeout=30s")
-    kubectl("wait", web, "--for=jsonpath={.status.readyReplicas}=3", "--timeout=30s")
+    kubectl("wait", web, "--for=condition=Available", "--timeout=120s")
+    kubectl("wait", web, "--for=jsonpath={.status.readyReplicas}=3", "--timeout=120s")
     kubectl("delete", web, "--wait=false")
-    kubectl("wait", web, "--for=delete", "--timeout=30s")
+    kubectl("wait", web, "--for=delete", "--timeout=120s")
 
 
 @pytest.mark.parametrize("cascade", ["background", "foreground", "orphan"])
 def test_delete_with_every_cascade(kubectl, web, hollow_cluster, cascade):
     """C056, C061."""
-    kubectl("delete", web, f"--cascade={cascade}", "--timeout=60s")
+    kubectl("delete", web, f"--cascade={cascade}", "--timeout=120s")
     names = lambda: kubectl("get", "replicasets,pods", "-o", "name").split()
     if cascade == "orphan":
         hollow_cluster.wait(lambda: "ownerReferences" not in kubectl("get", "replicasets", "-o", "yaml"))
@@ -218,7 +218,7 @@ def test_cordon_taint_drain(kubectl, web, hollow_cluster):
     assert "0/1 nodes are available: 1 node(s) were unschedulable" in condition["message"]
     assert "FailedScheduling" in kubectl("events")
     kubectl("uncordon", "node1")
-    kubectl("rollout", "status", web, "--timeout=60s")
+    kubectl("rollout", "status", web, "--timeout=120s")
     kubectl("taint", "node", "node1", "k=v:NoSchedule")
     assert "k=v:NoSchedule" in kubectl("describe", "node", "node1")
     kubectl("taint", "node", "node1", "k-")
@@ -228,11 +228,11 @@ def test_cordon_taint_drain(kubectl, web, hollow_cluster):
         "--ignore-daemonsets",
         "--delete-emptydir-data",
         "--force",
-        "--timeout=60s",
+        "--timeout=120s",
         "--pod-selector=app=web",
     )
     kubectl("uncordon", "node1")
-    kubectl("rollout", "status", web, "--timeout=60s")
+    kubectl("rollout", "status", web, "--timeout=120s")
 
 
 def test_expose(kubectl, web):
@@ -283,5 +283,5 @@ def test_a_kind_that_is_not_served_is_named(kubectl):
 @pytest.mark.parametrize("verb", [("exec", "x", "--", "ls"), ("port-forward", "x", "8080:80")])
 def test_what_is_not_served_yet_says_so(kubectl, verb):
     kubectl("run", "x", "--image=busybox:local")
-    kubectl("wait", "pod/x", "--for=condition=Ready", "--timeout=30s")
+    kubectl("wait", "pod/x", "--for=condition=Ready", "--timeout=120s")
     assert "is not served by this version of windlass yet" in kubectl(*verb, check=False)

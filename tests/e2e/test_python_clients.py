@@ -14,7 +14,7 @@ pytestmark = [
 
 def run(cluster, program, *arguments):
     """Run a client in a process of its own, so that its event loop and its warnings are its own."""
-    return cluster.run(sys.executable, "-W", "ignore", "-c", textwrap.dedent(program), *arguments, timeout=60).stdout
+    return cluster.run(sys.executable, "-W", "ignore", "-c", textwrap.dedent(program), *arguments, timeout=120).stdout
 
 
 def test_kubernetes(hollow_cluster, namespace):
@@ -169,7 +169,7 @@ def test_a_kopf_operator_handles_deployments(hollow_cluster, namespace, manifest
                 "web"
                 in hollow_cluster.kubectl("-n", namespace, "get", "deployments", "-l", "handled-by=kopf", "-o", "name")
             ),
-            timeout=40,
+            timeout=120,
         )
     except AssertionError:
         print((tmp_path / "log").read_text()[-3000:])

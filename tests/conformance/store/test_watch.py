@@ -52,7 +52,7 @@ async def test_a_live_watch_sees_concurrent_commits_once_and_in_order(store):
             if len(seen) == 200:
                 return
 
-    async with asyncio.timeout(30), asyncio.TaskGroup() as group:
+    async with asyncio.timeout(60), asyncio.TaskGroup() as group:
         group.create_task(follow())
 
         async def write(n):
@@ -90,7 +90,7 @@ async def test_a_watch_is_told_of_another_process(store, another):
                 seen.set()
                 return
 
-    async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+    async with asyncio.timeout(60), asyncio.TaskGroup() as group:
         group.create_task(follow())
         await another.create("a/b/c/x", b"{}")
         await seen.wait()
@@ -158,7 +158,7 @@ async def test_closing_ends_a_watch(build):
         async for _ in store.watch(0):
             pass
 
-    async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+    async with asyncio.timeout(60), asyncio.TaskGroup() as group:
         watching = group.create_task(follow())
         await asyncio.sleep(0)
         await store.close()

@@ -22,8 +22,8 @@ from windlass.auth.pki import CertificateAuthority, CertificateRequest
 from windlass.cli.cluster import Cluster, issue_identities
 from windlass.cli.datadir import DataDir
 
-START_SECONDS = 30.0
-ANSWER_SECONDS = 10.0
+START_SECONDS = 90.0
+ANSWER_SECONDS = 60.0
 JSON = "application/json"
 
 

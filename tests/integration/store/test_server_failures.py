@@ -1,7 +1,6 @@
 """R01 to R04: servers killed and frozen under writes."""
 
 import asyncio
-import time
 from collections import Counter
 
 import pytest
@@ -14,6 +13,8 @@ pytestmark = [
     # kazoo leaves the socket of a failed connection attempt to the garbage collector.
     pytest.mark.filterwarnings("ignore:Exception ignored in. <socket:pytest.PytestUnraisableExceptionWarning"),
 ]
+
+GUARD_SECONDS = 60  # catches a hang; says nothing about speed
 
 
 class Workload:
@@ -48,23 +49,22 @@ class Workload:
                 self.seen.append(item)
 
     async def resumes(self, timeout):
-        """Wait until a write that begins now succeeds; return how long that took."""
-        started, before = time.monotonic(), self.outcomes["written"]
+        """Wait until a write that begins now succeeds."""
+        before = self.outcomes["written"]
         async with asyncio.timeout(timeout):
             while self.outcomes["written"] < before + 2 * self.writers:
                 await asyncio.sleep(0.02)
-        return time.monotonic() - started
 
     async def run(self, disturb):
         async with asyncio.TaskGroup() as group:
             following = group.create_task(self.follow())
             for writer in range(self.writers):
                 group.create_task(self.write(writer))
-            await self.resumes(10)
+            await self.resumes(GUARD_SECONDS)
             await disturb(self)
             self.stopped = True
             end = await self.barrier()
-            async with asyncio.timeout(15):
+            async with asyncio.timeout(GUARD_SECONDS):
                 while not self.seen or self.seen[-1].revision < max([*self.acknowledged.values(), 0]):
                     await asyncio.sleep(0.02)
             following.cancel()
@@ -96,7 +96,7 @@ async def test_killing_the_leader(opened, ensemble):
         for _ in range(2):
             leader = ensemble.leader()
             leader.kill()
-            await load.resumes(20)
+            await load.resumes(GUARD_SECONDS)
             leader.start()
             await asyncio.to_thread(ensemble.wait_serving)
 
@@ -109,7 +109,7 @@ async def test_killing_the_follower_that_we_use(opened, ensemble):
     async def disturb(load):
         for server in [server for server in ensemble.servers if server.mode() == "follower"] * 2:
             server.kill()
-            await load.resumes(20)
+            await load.resumes(GUARD_SECONDS)
             server.start()
             await asyncio.to_thread(ensemble.wait_serving)
 
@@ -123,7 +123,7 @@ async def test_two_of_three_down(opened, ensemble):
         victims = ensemble.servers[:2]
         for server in victims:
             server.kill()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(GUARD_SECONDS):
             while load.outcomes["unavailable"] < 50:
                 await asyncio.sleep(0.02)
         with pytest.raises(StoreUnavailableError):
@@ -131,7 +131,7 @@ async def test_two_of_three_down(opened, ensemble):
         for server in victims:
             server.start()
         await asyncio.to_thread(ensemble.wait_serving)
-        await load.resumes(20)
+        await load.resumes(GUARD_SECONDS)
 
     await Workload(await opened(commit_timeout_seconds=5)).run(disturb)
 
@@ -145,9 +145,9 @@ async def test_freezing_the_leader(opened, ensemble):
         leader = ensemble.leader()
         leader.signal(signal.SIGSTOP)
         try:
-            await load.resumes(25)
+            await load.resumes(GUARD_SECONDS)
         finally:
             leader.signal(signal.SIGCONT)
-        await load.resumes(20)
+        await load.resumes(GUARD_SECONDS)
 
     await Workload(await opened(commit_timeout_seconds=15)).run(disturb)

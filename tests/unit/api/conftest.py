@@ -18,7 +18,7 @@ from windlass.store.memory import MemoryStore
 from windlass.store.watchcache import WatchCache
 from windlass.testing.clock import FakeClock
 
-SECONDS = 5
+SECONDS = 30
 
 
 class Answer:

@@ -4,7 +4,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from windlass.api.container_logs import LogTarget, agent_url
+from windlass.api.agents import agent_url
 from windlass.errors import UnavailableError
 
 PODS = "/api/v1/namespaces/default/pods"
@@ -116,10 +116,10 @@ def test_agents_are_only_sought_at_sane_addresses(address):
     """S51."""
     node = {"metadata": {"name": "n"}, "status": {"addresses": [{"type": "InternalIP", "address": address}]}}
     with pytest.raises(UnavailableError):
-        agent_url(LogTarget("ns", "p", "c", node, {}))
+        agent_url(node, "containerLogs", "ns", "p", "c")
 
 
 def test_names_are_quoted_in_the_agents_url():
     """N69."""
     node = {"metadata": {"name": "n"}, "status": {"addresses": [{"type": "InternalIP", "address": "10.0.0.1"}]}}
-    assert agent_url(LogTarget("ns", "p", "../../etc", node, {})) == "https://10.0.0.1:10250/containerLogs/ns/p/..%2F..%2Fetc"
+    assert agent_url(node, "containerLogs", "ns", "p", "../../etc") == "https://10.0.0.1:10250/containerLogs/ns/p/..%2F..%2Fetc"

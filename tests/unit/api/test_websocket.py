@@ -42,7 +42,7 @@ async def connect(api, target, subprotocols=("binary.k8s.io",), **who):
     async def send(message):
         sent.append(message)
 
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         await api.app(scope, receive, send)
     return sent
 

@@ -1,7 +1,6 @@
 """Label and field selectors (A43, C091)."""
 
 import contextlib
-import time
 
 import pytest
 from hypothesis import given
@@ -114,16 +113,17 @@ def test_any_text_is_parsed_or_refused(text):
             str(parse(text))
 
 
-def test_hostile_selectors_are_quick():
+@pytest.mark.parametrize("shape", ["(", "a", "!", "a=b,", "\\", "a in (b,c),", "\t\t\t="])
+@pytest.mark.parametrize("parse", [selectors.parse_label_selector, selectors.parse_field_selector])
+def test_hostile_selectors_cost_their_length(count_steps, parse, shape):
     """A43: no selector costs more than its length."""
-    started = time.perf_counter()
-    for text in ("(" * 16_000, "a" * 16_000, "!" * 16_000, "a=b," * 4_000, "\\" * 16_000, " " * 16_000 + "="):
-        for parse in (selectors.parse_label_selector, selectors.parse_field_selector):
-            try:
-                parse(text)
-            except BadRequestError:
-                continue
-    assert time.perf_counter() - started < 2
+
+    def try_to_parse(length):
+        with contextlib.suppress(BadRequestError):
+            parse(shape * (length // len(shape)))
+
+    try_to_parse(100)  # what a first call compiles is not the selector's cost
+    assert count_steps(try_to_parse, 16_000) < 30 * count_steps(try_to_parse, 1_000) + 1_000
 
 
 def test_label_selector_objects():

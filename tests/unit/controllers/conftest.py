@@ -51,7 +51,7 @@ class Cluster:
         await asyncio.gather(*self.tasks, return_exceptions=True)
         self.tasks.clear()
 
-    async def eventually(self, claim, seconds=15):
+    async def eventually(self, claim, seconds=60):
         """Ask again whenever something may have changed, until the claim holds."""
         async with asyncio.timeout(seconds):
             while True:

@@ -81,7 +81,7 @@ def test_a_plugin_that_cannot_be_imported_is_named_and_the_others_go_on(make_plu
     bad = make_plugin("bad", "pass")
     with open(sys.path[0] + "/plug_bad.py", "w") as file:
         file.write(body)
-    manager = load(bad, make_plugin("good", GOOD), deadline_seconds=2.0)
+    manager = load(bad, make_plugin("good", GOOD), deadline_seconds=20.0)
     record = manager.records["bad"]
     assert record.state is PluginState.FAILED
     assert expected in record.reason

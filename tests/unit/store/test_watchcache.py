@@ -184,7 +184,7 @@ async def test_lost_history_means_a_new_listing(fixture):
     watch = fixture.pods.watch(fixture.cache.revision)
     fixture.store._compacted = 10**9
     fixture.store._wake()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         with pytest.raises(CompactedError):
             await watch.next_batch()
         fixture.store._compacted = 0

@@ -34,7 +34,7 @@ def phase_of(pod: Obj, observed: PodObservation, init: Sequence[Obj], statuses: 
         return "Pending"
     if any("running" in s["state"] for s in statuses):
         return "Running"
-    if policy == "Always":
+    if policy == "Always" or observed.forced:
         return "Running"
     ended = [s["state"].get("terminated") or s["lastState"].get("terminated") for s in statuses]
     if all(e and e["exitCode"] == 0 for e in ended):

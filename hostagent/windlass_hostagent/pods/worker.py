@@ -178,7 +178,7 @@ class PodWorker:
         if mounted.ready:
             await self._start(plan.start)
         await self._remove(plan.remove)
-        if plan.start or plan.kill:
+        if plan.start:
             await self._observe()
             plan = self._plan()
         await self._report()

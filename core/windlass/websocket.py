@@ -74,13 +74,18 @@ class WebSocketPeer:
     """One WebSocket of a client. `offered` are its subprotocols, without tokens."""
 
     def __init__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
-        self.offered = tuple(name for name in scope.get("subprotocols") or () if not name.startswith(BEARER_PREFIX))
+        self.offered = self.offers(scope)
         extensions: Mapping[str, Any] = scope.get("extensions") or {}
         self._lost: asyncio.Event | None = extensions.get(LOST)
         self._denies = DENIAL in extensions
         self._receive = receive
         self._send = send
         self._gone = False
+
+    @staticmethod
+    def offers(scope: Mapping[str, Any]) -> tuple[str, ...]:
+        """Return the subprotocols that a client offers, without tokens."""
+        return tuple(name for name in scope.get("subprotocols") or () if not name.startswith(BEARER_PREFIX))
 
     async def connect(self) -> None:
         """Take the client's opening event; first of all."""

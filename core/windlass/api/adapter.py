@@ -13,25 +13,31 @@ import falcon
 import falcon.asgi
 
 from windlass.api.pipeline import Pipeline
-from windlass.api.request import ApiRequest
-from windlass.api.response import ApiResponse, Stream, as_api_error, error_response
+from windlass.api.request import RECEIVE, ApiRequest
+from windlass.api.response import ApiResponse, Stream, Upgraded, as_api_error, error_response
+from windlass.api.websockets import WebSocketEntry
 from windlass.errors import ApiError, BadRequestError, NotFoundError
 from windlass.logs import get_logger
 
-RECEIVE = "windlass.receive"
 SEND = "windlass.send"
-LOG_PROTOCOLS = ("binary.k8s.io", "")
-WEBSOCKET_REFUSED = 4000
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 log = get_logger(__name__)
 
 
 class AsgiApp(falcon.asgi.App):  # type: ignore[type-arg]
-    """Falcon's application, which keeps `receive` and `send` where a stream can find them."""
+    """Falcon's application, which keeps `receive` and `send` where a stream can find them; WebSockets go past Falcon.
+
+    Falcon's own WebSockets read ahead and cannot answer a handshake with an HTTP status.
+    """
+
+    websockets: WebSocketEntry | None = None
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:  # type: ignore[override]
         """Serve one ASGI connection."""
+        if scope["type"] == "websocket" and self.websockets is not None:
+            await self.websockets(scope, receive, send)
+            return
         if scope["type"] == "http":
             scope[RECEIVE], scope[SEND] = receive, send
             receive = _Begun(receive)
@@ -62,31 +68,21 @@ class Adapter:
     def __init__(self, pipeline: Pipeline) -> None:
         self._pipeline = pipeline
 
-    async def on_get(self, req: falcon.asgi.Request, resp: falcon.asgi.Response, **_params: str) -> None:
-        """Serve a routed request as any other; the pipeline knows best which methods a path has."""
-        await self.on_request(req, resp)
-
-    on_head = on_post = on_put = on_patch = on_delete = on_options = on_trace = on_connect = on_get
-
     async def on_request(self, req: falcon.asgi.Request, resp: falcon.asgi.Response, **_params: str) -> None:
         """Serve one HTTP request."""
-        if isinstance(resp, falcon.asgi.WebSocket):
-            await resp.close(WEBSOCKET_REFUSED)
-            return
         response = await self._pipeline.serve(ApiRequest(req.scope, _chunks(req.scope[RECEIVE])))
+        if isinstance(response, Upgraded):
+            raise TypeError("a WebSocket's handler agreed to a request that is none")
         if req.method == "HEAD" and isinstance(response, Stream):
             # Falcon sends no body, so it would never touch the stream.
             await _Pushed(response, req.scope).close()
-            response = ApiResponse(b"", content_type=response.content_type, headers=response.headers)
+            response = ApiResponse(
+                b"", content_type=response.content_type, headers=response.headers, status=response.status
+            )
         _answer(resp, response, req.scope)
 
     async def on_error(
-        self,
-        req: falcon.asgi.Request,
-        resp: falcon.asgi.Response | None,
-        error: Exception,
-        _params: dict[str, Any],
-        ws: falcon.asgi.WebSocket | None = None,
+        self, req: falcon.asgi.Request, resp: falcon.asgi.Response | None, error: Exception, _params: dict[str, Any]
     ) -> None:
         """Answer what Falcon itself refused with a Status."""
         if isinstance(error, falcon.HTTPNotFound):
@@ -99,37 +95,14 @@ class Adapter:
             log.error("request_failed_outside_the_pipeline", path=req.path, exc_info=error)
         if resp is not None:
             _answer(resp, error_response(refusal), req.scope)
-        elif ws is not None and not ws.closed:
-            await ws.close(WEBSOCKET_REFUSED)
-
-    async def on_websocket(self, req: falcon.asgi.Request, ws: falcon.asgi.WebSocket, **_params: str) -> None:
-        """Serve a container's output as binary frames, as Kubernetes does for `pods/{name}/log`."""
-        response = await self._pipeline.serve(ApiRequest({**req.scope, "method": "GET"}, None))
-        offered = ws.subprotocols or ("",)
-        protocol = next((known for known in LOG_PROTOCOLS if known in offered), None)
-        if isinstance(response, ApiResponse):
-            await ws.close(WEBSOCKET_REFUSED)
-            return
-        try:
-            if protocol is None:
-                await ws.close(WEBSOCKET_REFUSED)
-                return
-            await ws.accept(subprotocol=protocol or None)
-            await response.run(ws.send_data)
-            await ws.close()
-        except falcon.WebSocketDisconnected:
-            log.debug("log_client_went_away", path=req.path)
-        finally:
-            if response.close is not None:
-                await response.close()
 
 
 def _answer(resp: falcon.asgi.Response, response: ApiResponse | Stream, scope: dict[str, Any]) -> None:
     for name, value in response.headers:
         resp.append_header(name, value)
     resp.content_type = response.content_type
+    resp.status = response.status
     if isinstance(response, ApiResponse):
-        resp.status = response.status
         resp.data = response.body
     else:
         resp.stream = _Pushed(response, scope)  # type: ignore[assignment]  # any object with __aiter__ will do

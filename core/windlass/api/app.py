@@ -6,6 +6,7 @@ from typing import Any
 import falcon.asgi
 
 from windlass.api.adapter import Adapter, AsgiApp
+from windlass.api.agents import AgentConnections
 from windlass.api.config import ApiConfig
 from windlass.api.container_logs import AgentLogBackend, LogBackend, LogHandler
 from windlass.api.discovery import Discovery
@@ -15,13 +16,18 @@ from windlass.api.health import PATHS, Health
 from windlass.api.metrics import Metrics
 from windlass.api.pipeline import Pipeline
 from windlass.api.plugin_resource import PLUGIN_KIND, PluginHandler
+from windlass.api.proxy import ProxyHandler
 from windlass.api.request import ApiRequest
-from windlass.api.resources import ResourceHandler
+from windlass.api.resource_metrics import AgentSummaries, MetricsHandler
+from windlass.api.resources import Connections, ResourceHandler
 from windlass.api.response import ApiResponse
 from windlass.api.reviews import REVIEW_KINDS, ReviewHandler
 from windlass.api.router import Router
+from windlass.api.streaming import AgentStreams, StreamingHandler
 from windlass.api.watch import WatchHandler
+from windlass.api.websockets import WebSocketEntry
 from windlass.apimachinery.scheme import Scheme
+from windlass.apis.metrics.v1beta1 import NODE_METRICS, POD_METRICS
 from windlass.clock import Clock
 from windlass.plugin.interfaces.admission import AdmissionPlugin
 from windlass.plugin.interfaces.authn import Authenticator, Authorizer
@@ -45,6 +51,7 @@ def build_app(  # noqa: PLR0913 - the parts of a server, all by keyword
     clock: Clock,
     plugins: Callable[[], Sequence[Mapping[str, Any]]] = tuple,
     log_backend: LogBackend | None = None,
+    stream_backend: AgentStreams | None = None,
     config: ApiConfig | None = None,
 ) -> falcon.asgi.App:  # type: ignore[type-arg]
     """Build the ASGI application. The caller starts the store and runs the cache (`windlass.api.server` does)."""
@@ -53,9 +60,14 @@ def build_app(  # noqa: PLR0913 - the parts of a server, all by keyword
     backend = Backend(store, cache, scheme, clock, tuple(admission), reader)
     snapshots = Snapshots(clock)
     registries = {(kind.group, kind.version, kind.plural): Registry(kind, backend, snapshots) for kind in scheme}
-    logs = LogHandler(log_backend or AgentLogBackend(config), reader)
-    resources = ResourceHandler(registries, WatchHandler(config, clock), logs, config, clock)
-    kinds = [*scheme, *REVIEW_KINDS, PLUGIN_KIND]
+    agents = AgentConnections(config)
+    connections = Connections(
+        logs=LogHandler(log_backend or AgentLogBackend(agents), reader),
+        streams=StreamingHandler(stream_backend or agents, reader, config),
+        proxy=ProxyHandler(agents, config),
+    )
+    resources = ResourceHandler(registries, WatchHandler(config, clock), connections, config, clock)
+    kinds = [*scheme, *REVIEW_KINDS, NODE_METRICS, POD_METRICS, PLUGIN_KIND]
     discovery = Discovery(kinds, f"{config.host}:{config.port}")
     router = Router(frozenset(registries), resources.handle, discovery.handle)
     router.add_resource("windlass.dev", "v1", "plugins", PluginHandler(plugins, clock).handle)
@@ -63,11 +75,15 @@ def build_app(  # noqa: PLR0913 - the parts of a server, all by keyword
     for kind in REVIEW_KINDS:
         review = ReviewHandler(kind, guard, config.max_body_bytes)
         router.add_resource(kind.group, kind.version, kind.plural, review.handle)
+    usage = MetricsHandler(AgentSummaries(agents), reader, clock)
+    router.add_resource(NODE_METRICS.group, NODE_METRICS.version, NODE_METRICS.plural, usage.nodes)
+    router.add_resource(POD_METRICS.group, POD_METRICS.version, POD_METRICS.plural, usage.pods)
     metrics = Metrics()
     _add_documents(router, Documents(kinds), Health(store, cache, config.readyz_timeout_seconds), metrics)
-    adapter = Adapter(Pipeline(router, guard, config, metrics))
+    pipeline = Pipeline(router, guard, config, metrics)
+    adapter = Adapter(pipeline)
     app = AsgiApp()
-    app.add_route("/api/v1/namespaces/{namespace}/pods/{name}/log", adapter)
+    app.websockets = WebSocketEntry(pipeline)
     app.add_sink(adapter.on_request, prefix="/")  # type: ignore[arg-type]  # falcon allows resp to be None for WebSockets
     app.add_error_handler(Exception, adapter.on_error)
     return app

@@ -8,7 +8,8 @@ class ApiConfig:
     """Bounds and paths. Times in seconds, sizes in bytes.
 
     `agent_certificate`/`agent_key`: what the API server shows to host agents (logs); `agent_ca` what it trusts there.
-    `host`/`port`: advertised address, '' when unknown.
+    `stream_idle_seconds`: how long exec, attach and port-forward may be silent in both directions; `proxy_idle_seconds` how
+    long a proxied request may make no progress. `host`/`port`: advertised address, '' when unknown.
     """
 
     max_body_bytes: int = 3 * 1024 * 1024
@@ -23,6 +24,8 @@ class ApiConfig:
     agent_certificate: str = ""
     agent_key: str = ""
     agent_ca: str = ""
+    stream_idle_seconds: float = 4 * 3600.0
+    proxy_idle_seconds: float = 900.0
     host: str = ""
     port: int = 0
     service_cidrs: tuple[str, ...] = ()

@@ -1,34 +1,17 @@
-"""The `log` subresource of pods: what the pod's host agent has, streamed through.
+"""The `log` subresource of pods: what the pod's host agent has, streamed through."""
 
-The agent's address comes from the Node object and must be a literal IP; the agent must show a certificate of our CA for
-that address, and redirects are not followed, so that no Node object can send the API server elsewhere.
-"""
-
-import errno
-import ipaddress
-import os
-import ssl
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
-from urllib.parse import quote
+from typing import Any, Protocol
 
-import orjson
-
-from windlass.api.config import ApiConfig
+from windlass.api.agents import AgentConnections
 from windlass.api.request import ApiRequest
 from windlass.api.response import SendChunk, Stream
-from windlass.errors import BadRequestError, InternalServerError, NotFoundError, UnavailableError
+from windlass.errors import BadRequestError, NotFoundError
 from windlass.plugin.interfaces.authn import ObjectReader
 from windlass.registry.generic import Registry
 
-if TYPE_CHECKING:
-    import aiohttp
-
-DEFAULT_PORT = 10250
-CONNECT_TIMEOUT_SECONDS = 10.0
-MAX_ERROR_BYTES = 4096
 FLAGS = ("follow", "previous", "timestamps")
 NUMBERS = ("tailLines", "sinceSeconds", "limitBytes")
 TEXT = "text/plain"
@@ -56,80 +39,15 @@ class LogBackend(Protocol):
 class AgentLogBackend:
     """Asks the host agent over mutual TLS."""
 
-    def __init__(self, config: ApiConfig) -> None:
-        self._config = config
+    def __init__(self, agents: AgentConnections) -> None:
+        self._agents = agents
 
     @asynccontextmanager
     async def open(self, target: LogTarget) -> AsyncIterator[AsyncIterator[bytes]]:
         """Connect to the agent. Raises 404, 400 or 500 as the agent says, 503 when it cannot be reached."""
-        import aiohttp  # noqa: PLC0415 - a server whose logs nobody reads does without
-
-        url = agent_url(target)
-        timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT_SECONDS)
-        async with aiohttp.ClientSession(timeout=timeout, auto_decompress=False) as session:
-            try:
-                response = await session.get(url, params=dict(target.params), ssl=self._tls(), allow_redirects=False)
-            except (aiohttp.ClientError, OSError, TimeoutError) as error:
-                raise UnavailableError(
-                    f"the host agent of node {target.node['metadata']['name']} at {url.split('/')[2]} cannot be "
-                    f"reached: {_why(error)}; its containers may run all the same, and their output is kept there"
-                ) from error
-            async with response:
-                if response.status != 200:
-                    raise await _refusal(response)
-                yield response.content.iter_any()
-
-    def _tls(self) -> ssl.SSLContext:
-        context = ssl.create_default_context(cafile=self._config.agent_ca or None)
-        if self._config.agent_certificate:
-            context.load_cert_chain(self._config.agent_certificate, self._config.agent_key)
-        return context
-
-
-def agent_url(target: LogTarget) -> str:
-    """Return the agent's URL for a container's log. Raises 503 when the Node gives no usable address."""
-    status = target.node.get("status") or {}
-    found = [item["address"] for item in status.get("addresses") or () if item.get("type") == "InternalIP"]
-    name = target.node["metadata"]["name"]
-    if not found:
-        raise UnavailableError(f"node {name} has no InternalIP address")
-    try:
-        address = ipaddress.ip_address(found[0])
-    except ValueError:
-        raise UnavailableError(f"node {name}: InternalIP {found[0]!r} is not an IP address") from None
-    if address.is_link_local or address.is_multicast or address.is_unspecified:
-        raise UnavailableError(f"node {name}: InternalIP {address} cannot be a node's address")
-    port = ((status.get("daemonEndpoints") or {}).get("kubeletEndpoint") or {}).get("Port") or DEFAULT_PORT
-    host = f"[{address}]" if address.version == 6 else str(address)
-    path = "/".join(quote(part, safe="") for part in (target.namespace, target.pod, target.container))
-    return f"https://{host}:{int(port)}/containerLogs/{path}"
-
-
-def _why(error: Exception) -> str:
-    """Return in plain words why there is no connection: aiohttp's own show Python objects."""
-    import aiohttp  # noqa: PLC0415 - see above
-
-    if isinstance(error, TimeoutError):
-        return f"no answer within {CONNECT_TIMEOUT_SECONDS:g} s"
-    if isinstance(error, aiohttp.ClientConnectorCertificateError):
-        return f"what answers there does not prove to be this node's agent ({error.certificate_error})"
-    cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
-    if isinstance(cause, OSError) and cause.errno is not None and cause.errno in errno.errorcode:
-        return os.strerror(cause.errno)
-    return str(cause) or type(cause).__name__
-
-
-async def _refusal(response: "aiohttp.ClientResponse") -> Exception:
-    text = (await response.content.read(MAX_ERROR_BYTES)).decode("utf-8", "replace").strip()
-    try:
-        text = str(orjson.loads(text)["message"])
-    except (orjson.JSONDecodeError, KeyError, TypeError):
-        text = text or f"HTTP status {response.status}"
-    if response.status == 404:
-        return NotFoundError(text or "the container was not found on its node")
-    if response.status == 400:
-        return BadRequestError(text)
-    return InternalServerError(f"the host agent answered {response.status}: {text}")
+        path = ("containerLogs", target.namespace, target.pod, target.container)
+        async with self._agents.get(target.node, path, target.params) as response:
+            yield response.content.iter_any()
 
 
 class LogHandler:

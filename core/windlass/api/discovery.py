@@ -22,6 +22,11 @@ SUBRESOURCES: dict[str, tuple[str, str, str, tuple[str, ...]]] = {
     "eviction": ("policy", "v1", "Eviction", ("create",)),
     "log": ("", "", "", ("get",)),
     "finalize": ("", "", "", ("update",)),
+    "ephemeralcontainers": ("", "", "", ("get", "patch", "update")),
+    "exec": ("", "v1", "PodExecOptions", ("create", "get")),
+    "attach": ("", "v1", "PodAttachOptions", ("create", "get")),
+    "portforward": ("", "v1", "PodPortForwardOptions", ("create", "get")),
+    "proxy": ("", "v1", "{kind}ProxyOptions", ("create", "delete", "get", "patch", "update")),
 }
 
 
@@ -41,6 +46,7 @@ def _subresources(kind: KindDefinition) -> list[tuple[str, str, str, str, list[s
     found = []
     for name in sorted(set(names) & set(SUBRESOURCES)):
         group, version, said, verbs = SUBRESOURCES[name]
+        said = said.format(kind=kind.kind)
         found.append(
             (name, group or ("" if said else kind.group), version or kind.version, said or kind.kind, list(verbs))
         )

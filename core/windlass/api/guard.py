@@ -15,6 +15,7 @@ from windlass.plugin.interfaces.authn import (
     ObjectReader,
     UserInfo,
 )
+from windlass.websocket import bearer_token
 
 PEER_CERTIFICATE = "windlass.peercert"
 """Key in the ASGI scope's extensions under which the server puts `ssl.getpeercert()`."""
@@ -44,7 +45,10 @@ class Guard:
         certificate: Mapping[str, Any] | None = (request.scope.get("extensions") or {}).get(PEER_CERTIFICATE)
         authorization = request.header(b"authorization")
         scheme, _, token = authorization.partition(" ")
-        credentials = Credentials(certificate or None, token.strip() if scheme.lower() == "bearer" else "")
+        given = token.strip() if scheme.lower() == "bearer" else ""
+        if request.is_websocket:
+            given = given or bearer_token(request.scope.get("subprotocols") or ())
+        credentials = Credentials(certificate or None, given)
         for authenticator in self._authenticators:
             user = authenticator.authenticate(credentials)
             if user is not None:

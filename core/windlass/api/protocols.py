@@ -5,14 +5,11 @@ before the first byte of a request; here it is read once per connection.
 """
 
 import asyncio
-import ssl
 from collections.abc import Callable
-from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
-from uvicorn.protocols.websockets.wsproto_impl import WSProtocol
 
-from windlass.api.guard import PEER_CERTIFICATE
+from windlass.websocket import PEER_CERTIFICATE, peer_certificate
 
 HEAD_SECONDS = 30.0
 """How long a client may take from connecting (or from its last answer) to the end of a request's head."""
@@ -21,13 +18,6 @@ JOIN_BYTES = 1 << 16
 """Bodies up to this size are copied behind their head; a larger one is not worth the copy."""
 WRITE_SECONDS = 60.0
 """How long a client may leave a full send buffer untouched before it is cut off (W26)."""
-
-
-def peer_certificate(transport: asyncio.BaseTransport) -> dict[str, Any] | None:
-    """Return the verified certificate of a connection's client; None when it has shown none."""
-    connection: ssl.SSLObject | None = transport.get_extra_info("ssl_object")
-    certificate: dict[str, Any] | None = connection.getpeercert() if connection is not None else None
-    return certificate or None
 
 
 class _HeldHead:
@@ -126,13 +116,3 @@ class PeerCertificateProtocol(HttpToolsProtocol):
         self._head_timer = None
         if not self.transport.is_closing():
             self.transport.abort()
-
-
-class PeerCertificateWebSocketProtocol(WSProtocol):
-    """WebSockets with the peer certificate."""
-
-    def handle_connect(self, event: Any) -> None:
-        """Begin a WebSocket; the application starts only after this returns."""
-        super().handle_connect(event)
-        extensions: dict[str, Any] = {**(self.scope.get("extensions") or {})}
-        self.scope["extensions"] = {**extensions, PEER_CERTIFICATE: peer_certificate(self.transport)}  # type: ignore[dict-item]

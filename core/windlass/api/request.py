@@ -9,15 +9,21 @@ from urllib.parse import parse_qsl, unquote_to_bytes
 from windlass.errors import BadRequestError, NotFoundError
 from windlass.plugin.interfaces.authn import ANONYMOUS, UserInfo
 
+RECEIVE = "windlass.receive"
+"""Key of ASGI's `receive` in the scope."""
 MAX_PATH_LENGTH = 4096
-MAX_QUERY_FIELDS = 64
+MAX_QUERY_FIELDS = 1024  # a command in a container is one field per word
 NAMESPACE_SUBRESOURCES = frozenset({"status", "finalize"})
 UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f]")
+PROXIED = re.compile(rb"^/api/v1/(?:nodes/[^/]+|namespaces/[^/]+/(?:pods|services)/[^/]+)/proxy(?=/|$)")
 PAGE_NOT_FOUND = "the server could not find the requested resource"
 
 
 class ParsedPath(NamedTuple):
-    """Where a path leads. `plural` is '' for paths that name no resource (discovery, health, ...)."""
+    """Where a path leads. `plural` is '' for paths that name no resource (discovery, health, ...).
+
+    `tail` is what stands behind `.../proxy`, as it came: it is the backend's, not ours to read.
+    """
 
     text: str
     group: str = ""
@@ -26,6 +32,7 @@ class ParsedPath(NamedTuple):
     namespace: str = ""
     name: str = ""
     subresource: str = ""
+    tail: str = ""
 
 
 @lru_cache(maxsize=8192)
@@ -33,6 +40,11 @@ def parse_path(raw: bytes) -> ParsedPath:
     """Read an undecoded path. Raises 400 for segments that can be no name, 404 for empty ones."""
     if len(raw) > MAX_PATH_LENGTH:
         raise BadRequestError(f"the path is longer than {MAX_PATH_LENGTH} bytes")
+    proxied = PROXIED.match(raw)
+    if proxied is not None and proxied.end() < len(raw):
+        tail = raw[proxied.end() :].decode("latin-1")
+        path = parse_path(proxied.group())
+        return path._replace(text=path.text + tail, tail=tail)
     parts = [_segment(part) for part in raw.strip(b"/").split(b"/")] if raw.strip(b"/") else []
     text = "/" + "/".join(parts)
     if raw.startswith(b"//") or raw.endswith(b"//"):
@@ -81,6 +93,11 @@ class ApiRequest:
         self.audit_id = ""
         self._query: dict[str, list[str]] | None = None
         self._headers: dict[bytes, bytes] | None = None
+
+    @property
+    def is_websocket(self) -> bool:
+        """Whether the client asks for a WebSocket."""
+        return bool(self.scope["type"] == "websocket")
 
     @property
     def raw_path(self) -> bytes:

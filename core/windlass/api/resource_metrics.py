@@ -4,6 +4,9 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
+import orjson
+
+from windlass.api.agents import AgentConnections
 from windlass.api.negotiation import negotiate
 from windlass.api.rendering import Renderer
 from windlass.api.request import ApiRequest
@@ -13,12 +16,13 @@ from windlass.apimachinery.scheme import KindDefinition
 from windlass.apimachinery.selectors import parse_field_selector, parse_label_selector
 from windlass.apis.metrics.v1beta1 import NODE_METRICS, POD_METRICS
 from windlass.clock import Clock
-from windlass.errors import ApiError, MethodNotAllowedError
+from windlass.errors import ApiError, InternalServerError, MethodNotAllowedError, UnavailableError
 from windlass.logs import get_logger
 from windlass.plugin.interfaces.authn import ObjectReader
 from windlass.registry.refusals import not_found
 
 KEEP_SECONDS = 5.0
+ANSWER_SECONDS = 5.0
 CONCURRENT_NODES = 32
 Obj = dict[str, Any]
 Build = Callable[[Mapping[str, Any], Mapping[str, Any]], Obj | None]
@@ -31,6 +35,24 @@ class SummarySource(Protocol):
     async def summary(self, node: Mapping[str, Any]) -> Mapping[str, Any]:
         """Ask a node's agent, within a deadline of its own. Raises ApiError."""
         ...
+
+
+class AgentSummaries:
+    """Asks the host agents."""
+
+    def __init__(self, agents: AgentConnections) -> None:
+        self._agents = agents
+
+    async def summary(self, node: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Ask a node's agent. Raises ApiError; 503 when it does not answer within 5 s."""
+        name = node["metadata"]["name"]
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS), self._agents.get(node, ("stats", "summary"), {}) as response:
+                return dict(orjson.loads(await response.read()))
+        except TimeoutError as error:
+            raise UnavailableError(f"the host agent of node {name} gave no figures in {ANSWER_SECONDS:g} s") from error
+        except orjson.JSONDecodeError as error:
+            raise InternalServerError(f"the host agent of node {name} gave figures that are no JSON") from error
 
 
 class MetricsHandler:

@@ -1,15 +1,17 @@
 """The generic handler: every verb on every kind, with its subresources."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from windlass.api.body import parse, read_body, read_bytes, read_optional
 from windlass.api.config import ApiConfig
 from windlass.api.container_logs import LogHandler
 from windlass.api.negotiation import media_type_of, negotiate
+from windlass.api.proxy import ProxyHandler
 from windlass.api.rendering import Renderer
 from windlass.api.request import PAGE_NOT_FOUND, ApiRequest, ParsedPath
-from windlass.api.response import ApiResponse, Stream, json_response, warning_headers
+from windlass.api.response import ApiResponse, Response, json_response, warning_headers
+from windlass.api.streaming import StreamingHandler
 from windlass.api.watch import WatchHandler
 from windlass.apimachinery.scheme import KindDefinition
 from windlass.clock import Clock
@@ -33,9 +35,18 @@ RETURNED_WHEN_DELETED = frozenset(
         "serviceaccounts",
     }
 )
-NOT_YET = frozenset({"exec", "attach", "portforward", "proxy", "ephemeralcontainers", "resize"})
+NOT_YET = frozenset({("pods", "resize"), ("services", "proxy")})
 FIELD_VALIDATION = ("Strict", "Warn", "Ignore")
-Handle = Callable[[ApiRequest, Registry], Awaitable[ApiResponse | Stream]]
+Handle = Callable[[ApiRequest, Registry], Awaitable[Response]]
+PROXY_VERBS = ("get", "create", "update", "patch", "delete")
+
+
+class Connections(NamedTuple):
+    """The handlers of what is not in the store, but in containers and on nodes."""
+
+    logs: LogHandler
+    streams: StreamingHandler
+    proxy: ProxyHandler
 
 
 class ResourceHandler:
@@ -45,7 +56,7 @@ class ResourceHandler:
         self,
         registries: Mapping[tuple[str, str, str], Registry],
         watches: WatchHandler,
-        logs: LogHandler,
+        connections: Connections,
         config: ApiConfig,
         clock: Clock,
     ) -> None:
@@ -73,10 +84,17 @@ class ResourceHandler:
             ("binding", "create"): self._bind,
             ("eviction", "create"): self._evict,
             ("finalize", "update"): self._finalize,
-            ("log", "get"): logs.handle,
+            ("ephemeralcontainers", "get"): self._get,
+            ("ephemeralcontainers", "update"): self._update,
+            ("ephemeralcontainers", "patch"): self._patch,
+            ("log", "get"): connections.logs.handle,
+            ("exec", "create"): connections.streams.exec,
+            ("attach", "create"): connections.streams.attach,
+            ("portforward", "create"): connections.streams.port_forward,
+            **{("proxy", verb): connections.proxy.handle for verb in PROXY_VERBS},
         }
 
-    async def handle(self, request: ApiRequest) -> ApiResponse | Stream:
+    async def handle(self, request: ApiRequest) -> Response:
         """Serve one request whose `verb` is known."""
         registry = self.find(request.path)
         if not request.path.subresource:
@@ -94,8 +112,8 @@ class ResourceHandler:
         if registry is None:
             raise NotFoundError(PAGE_NOT_FOUND)
         kind = registry.kind
-        if path.plural == "pods" and path.subresource in NOT_YET:
-            raise NotFoundError(f"pods/{path.subresource} is not served by this version of windlass yet")
+        if not path.group and (path.plural, path.subresource) in NOT_YET:
+            raise NotFoundError(f"{path.plural}/{path.subresource} is not served by this version of windlass yet")
         misplaced = bool(path.namespace) != kind.namespaced and (path.name or not kind.namespaced)
         if misplaced or (path.subresource and not _serves(kind, path.subresource)):
             raise NotFoundError(PAGE_NOT_FOUND)

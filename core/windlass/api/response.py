@@ -16,6 +16,7 @@ from windlass.errors import (
     UnavailableError,
     UnknownOutcomeError,
 )
+from windlass.websocket import WebSocketPeer
 
 JSON = "application/json"
 MAX_WARNING_LENGTH = 1024
@@ -44,6 +45,21 @@ class Stream:
     content_type: str = JSON
     headers: list[tuple[str, str]] = field(default_factory=list)
     close: Callable[[], Awaitable[None]] | None = None
+    status: int = 200
+
+
+@dataclass(slots=True)
+class Upgraded:
+    """An agreed WebSocket. `run` speaks to the client until either side ends; `close` as in `Stream`."""
+
+    run: Callable[[WebSocketPeer], Coroutine[Any, Any, None]]
+    protocol: str = ""
+    headers: list[tuple[str, str]] = field(default_factory=list)
+    close: Callable[[], Awaitable[None]] | None = None
+    status: int = 101
+
+
+Response = ApiResponse | Stream | Upgraded
 
 
 def as_api_error(error: BaseException) -> ApiError:

@@ -3,10 +3,10 @@
 from collections.abc import Awaitable, Callable
 
 from windlass.api.request import ApiRequest
-from windlass.api.response import ApiResponse, Stream
+from windlass.api.response import Response
 from windlass.errors import MethodNotAllowedError
 
-Handle = Callable[[ApiRequest], Awaitable[ApiResponse | Stream]]
+Handle = Callable[[ApiRequest], Awaitable[Response]]
 
 
 class Router:

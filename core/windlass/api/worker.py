@@ -10,7 +10,7 @@ from uvicorn_worker import UvicornWorker
 from windlass.api.app import build_app
 from windlass.api.bootstrap import create_system_namespaces
 from windlass.api.config import ApiConfig
-from windlass.api.protocols import PeerCertificateProtocol, PeerCertificateWebSocketProtocol
+from windlass.api.protocols import PeerCertificateProtocol
 from windlass.api.server import GRACE_SECONDS, ServerOptions
 from windlass.apimachinery.scheme import Scheme
 from windlass.clock import SystemClock
@@ -20,6 +20,7 @@ from windlass.logs import configure_logging, get_logger
 from windlass.plugin.manager import PluginManager
 from windlass.store.interface import Store
 from windlass.store.watchcache import WatchCache
+from windlass.websocket import SETTINGS, PeerWebSocketProtocol
 
 RETRY_SECONDS = 0.5
 PROCESS = "apiserver"
@@ -32,7 +33,8 @@ class Worker(UvicornWorker):  # type: ignore[misc]  # untyped library
     CONFIG_KWARGS: Mapping[str, Any] = {
         "loop": "uvloop",
         "http": PeerCertificateProtocol,
-        "ws": PeerCertificateWebSocketProtocol,
+        "ws": PeerWebSocketProtocol,
+        **SETTINGS,
         "lifespan": "on",
         "access_log": False,
         "server_header": False,

@@ -82,6 +82,10 @@ class Strategy:
     allow_create_on_update: bool = False
     """True when PUT of a missing name creates it."""
 
+    def of_subresource(self, name: str) -> "Strategy":  # noqa: ARG002 - the base strategy has none
+        """Return the strategy of writes through a subresource that the generic handler serves; `status` has none of its own."""
+        return self
+
     def default(self, obj: Obj) -> None:
         """Fill defaults that depend on other fields; constant ones stand in the schema."""
 

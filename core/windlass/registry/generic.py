@@ -46,11 +46,11 @@ class Registry:
         return await creating.create(self.backend, context, Target(self.kind, namespace, ""), body)
 
     async def update(self, context: RequestContext, target: Target, body: Body) -> Written:
-        """Replace an object (`target.subresource` '' or 'status')."""
+        """Replace an object, or what a subresource shows of it ('status', 'ephemeralcontainers')."""
         return await update.update(self.backend, context, target, body)
 
     async def patch(self, context: RequestContext, target: Target, patch: Patch) -> Written:
-        """Patch an object (`target.subresource` '' or 'status')."""
+        """Patch an object, or what a subresource shows of it ('status', 'ephemeralcontainers')."""
         return await update.modify(self.backend, context, target, patch_transform(self.kind, context, patch))
 
     async def delete(self, context: RequestContext, target: Target, options: DeleteOptions) -> Written:

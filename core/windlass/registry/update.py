@@ -49,14 +49,14 @@ def _prepare(
 ) -> Obj:
     """Carry over, default, admit, validate. Raises InvalidError listing everything wrong."""
     new, errors = proposed
-    kind, strategy = target.kind, target.kind.strategy
+    kind, strategy = target.kind, target.kind.strategy.of_subresource(target.subresource)
     place(kind, new, target.namespace, target.name)
     carry_over(kind, new, old)
     if errors:
         raise invalid(kind, target.name, errors)
     if target.subresource == "status":
         new = _status_only(new, old)
-    elif not target.subresource:
+    elif not target.subresource or strategy is not kind.strategy:
         strategy.prepare_for_update(new, old)
     strategy.default(new)
     request = admission_request(backend, context, target, obj=new, old=old)

@@ -5,10 +5,10 @@ import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from windlass.apimachinery.channels import ChannelError, Codec
 from windlass.errors import BadRequestError
 from windlass.logs import get_logger
 from windlass.websocket import INTERNAL_ERROR, PeerGoneError, WebSocketPeer, first_of
-from windlass_hostagent.server.channels import ChannelError, Codec
 from windlass_hostagent.server.forwarding import Connect, ForwardedConnection
 from windlass_hostagent.server.spdy.frames import FrameError, ResetCode
 from windlass_hostagent.server.spdy.headers import HeaderBlockError

@@ -6,11 +6,7 @@ Nothing is kept in between: a chunk is read from one side only when the other ha
 import asyncio
 from dataclasses import dataclass
 
-from windlass.errors import RuntimeDriverError
-from windlass.logs import get_logger
-from windlass.plugin.interfaces.runtime import ContainerStream
-from windlass.websocket import PeerGoneError, WebSocketPeer, first_of
-from windlass_hostagent.server.channels import (
+from windlass.apimachinery.channels import (
     CLOSE,
     ERROR,
     RESIZE,
@@ -24,6 +20,10 @@ from windlass_hostagent.server.channels import (
     failure_status,
     parse_resize,
 )
+from windlass.errors import RuntimeDriverError
+from windlass.logs import get_logger
+from windlass.plugin.interfaces.runtime import ContainerStream
+from windlass.websocket import PeerGoneError, WebSocketPeer, first_of
 
 CHUNK_BYTES = 32 * 1024
 CLOSE_SECONDS = 10.0

@@ -12,6 +12,16 @@ from urllib.parse import parse_qs, quote, unquote
 
 import orjson
 
+from windlass.apimachinery.channels import (
+    ERROR,
+    PORT_FORWARD,
+    REMOTE_COMMAND,
+    SPDY_TUNNEL,
+    Codec,
+    choose_protocol,
+    error_message,
+    failure_status,
+)
 from windlass.apimachinery.status import to_status
 from windlass.errors import (
     ApiError,
@@ -26,16 +36,6 @@ from windlass.plugin.interfaces.runtime import RuntimeDriver
 from windlass.websocket import PeerGoneError, WebSocketPeer
 from windlass_hostagent.server import dial
 from windlass_hostagent.server.access import check_peer
-from windlass_hostagent.server.channels import (
-    ERROR,
-    PORT_FORWARD,
-    REMOTE_COMMAND,
-    SPDY_TUNNEL,
-    Codec,
-    choose_protocol,
-    error_message,
-    failure_status,
-)
 from windlass_hostagent.server.lookup import find_ready_sandbox, find_running_container
 from windlass_hostagent.server.port_forward import ChannelForward, SpdyForward, parse_ports
 from windlass_hostagent.server.remote_command import RemoteCommand, StreamOptions

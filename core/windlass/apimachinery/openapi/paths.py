@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from windlass.apimachinery.openapi.connects import CONNECTS, connect_operation
 from windlass.apimachinery.openapi.definitions import Definitions, Flavor, definition_name, gvk
 from windlass.apimachinery.openapi.meta_types import DELETE_OPTIONS, PATCH, STATUS
 from windlass.apimachinery.scheme import KindDefinition
@@ -89,6 +90,9 @@ class PathBuilder:
         if kind.namespaced and _served(kind, "list"):
             paths[f"{root}/{kind.plural}"] = self._item(kind, ("list",), "", everywhere=True)
         for subresource in kind.subresources:
+            if subresource in CONNECTS:
+                paths |= self._connections(kind, f"{collection}/{{name}}/{subresource}", subresource)
+                continue
             verbs = _subresource_verbs(subresource)
             paths[f"{collection}/{{name}}/{subresource}"] = self._item(kind, verbs, subresource, named=True)
         return paths
@@ -109,6 +113,28 @@ class PathBuilder:
         if parameters:
             item["parameters"] = parameters
         return item
+
+    def _connections(self, kind: KindDefinition, path: str, subresource: str) -> dict[str, Json]:
+        """Return the paths of a subresource that connects to a container or node instead of reading or writing an object."""
+        group_version = f"{_group_word(kind.group)}{kind.version.capitalize()}"
+        tag = f"{_group_word(kind.group).lower()}_{kind.version}"
+        found = {}
+        for tail in ("", "/{path}") if subresource == "proxy" else ("",):
+            item: Json = {}
+            for method in CONNECTS[subresource].methods:
+                operation = connect_operation(kind, method, subresource, v3=self._v3)
+                scope = "Namespaced" if kind.namespaced else ""
+                name = f"connect{group_version}{method.capitalize()}{scope}{kind.kind}{subresource.capitalize()}"
+                operation |= {"operationId": name + ("WithPath" if tail else ""), "tags": [tag]}
+                operation["parameters"] = [self._parameter(*each, "query") for each in CONNECTS[subresource].parameters]
+                item[method] = operation
+            item["parameters"] = [self._parameter("name", "string", f"Name of the {kind.kind}.", "path")]
+            if kind.namespaced:
+                item["parameters"].append(self._parameter("namespace", "string", "Namespace of the object.", "path"))
+            if tail:
+                item["parameters"].append(self._parameter("path", "string", "Path for the backend.", "path"))
+            found[path + tail] = item
+        return found
 
     def _operation(self, kind: KindDefinition, verb: str, subresource: str, *, everywhere: bool) -> Json:
         name = definition_name(kind.schema, kind)

@@ -78,6 +78,6 @@ class NodeStrategy(Strategy):
 KINDS = (
     KindDefinition(
         group="", version="v1", kind="Node", plural="nodes", singular="node", namespaced=False, schema=Node,
-        strategy=NodeStrategy(), short_names=("no",), subresources=("status",),
+        strategy=NodeStrategy(), short_names=("no",), subresources=("status", "proxy"),
     ),
 )

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from windlass.apimachinery.field_errors import forbidden
 from windlass.apimachinery.schema import Nested
 from windlass.apimachinery.scheme import KindDefinition, Obj, Strategy
+from windlass.apis.core.v1.ephemeral_containers import keep_all_but_ephemeral, validate_ephemeral_update
 from windlass.apis.core.v1.pod_defaults import default_pod_spec, default_running_pod_spec
 from windlass.apis.core.v1.pod_printer import POD_COLUMNS, TERMINAL_PHASES, pod_ip
 from windlass.apis.core.v1.pod_spec import PodSpec
@@ -74,6 +75,10 @@ class PodStrategy(Strategy):
         """Name what nothing obeys yet, what is deprecated, and what is likely a mistake."""
         return pod_spec_warnings(obj.get("spec") or {}, "spec")
 
+    def of_subresource(self, name: str) -> Strategy:
+        """Return who decides on `pods/ephemeralcontainers`; everything else is the pod's own."""
+        return EPHEMERAL_CONTAINERS if name == "ephemeralcontainers" else self
+
     def selectable_fields(self, obj: Obj) -> Mapping[str, str]:
         """Return the fields by which agents, schedulers and users pick pods."""
         spec, status = obj.get("spec") or {}, obj.get("status") or {}
@@ -98,10 +103,25 @@ class PodStrategy(Strategy):
         return 1 if period < 0 else int(period)
 
 
+class EphemeralContainersStrategy(PodStrategy):
+    """Behaviour of `pods/ephemeralcontainers`: containers are added to a running pod, and nothing else changes."""
+
+    def prepare_for_update(self, new: Obj, old: Obj) -> None:
+        """Keep everything but the ephemeral containers as it was."""
+        keep_all_but_ephemeral(new, old)
+
+    def validate_update(self, new: Obj, old: Obj) -> list[FieldError]:
+        """Refuse changed and removed ones."""
+        return validate_ephemeral_update(new, old)
+
+
+EPHEMERAL_CONTAINERS = EphemeralContainersStrategy()
 KINDS = (
     KindDefinition(
         group="", version="v1", kind="Pod", plural="pods", singular="pod", namespaced=True, schema=Pod,
         strategy=PodStrategy(), short_names=("po",), categories=("all",),
-        subresources=("status", "binding", "eviction", "log"),
+        subresources=(
+            "status", "binding", "eviction", "log", "exec", "attach", "portforward", "proxy", "ephemeralcontainers",
+        ),
     ),
 )

@@ -8,7 +8,7 @@ from typing import Any
 from uvicorn_worker import UvicornWorker
 
 from windlass.api.app import build_app
-from windlass.api.bootstrap import create_system_namespaces
+from windlass.api.bootstrap import create_system_objects
 from windlass.api.config import ApiConfig
 from windlass.api.protocols import PeerCertificateProtocol
 from windlass.api.server import GRACE_SECONDS, ServerOptions
@@ -122,7 +122,7 @@ class Lifespan:
         while True:
             try:
                 await self._store.start()
-                await create_system_namespaces(self._store, self._clock)
+                await create_system_objects(self._store, self._clock)
                 break
             except StoreUnavailableError as error:
                 log.warning("store_not_ready_yet", error=str(error))

@@ -9,7 +9,7 @@ import pytest
 
 from windlass.admission.plugin import register_admission_plugins
 from windlass.api.app import build_app
-from windlass.api.bootstrap import create_system_namespaces
+from windlass.api.bootstrap import create_system_objects
 from windlass.api.config import ApiConfig
 from windlass.api.guard import PEER_CERTIFICATE
 from windlass.apis.scheme import builtin_scheme
@@ -178,7 +178,7 @@ async def api(config, log_backend, store):
         log_backend=log_backend, config=config,
     )
     await store.start()
-    await create_system_namespaces(store, clock)
+    await create_system_objects(store, clock)
     follower = asyncio.create_task(cache.run())
     await cache.wait_synced()
     yield Api(app, store, cache, clock)

@@ -36,6 +36,7 @@ from windlass_hostagent.static.mirror import MirrorKeeper
 Obj = dict[str, Any]
 RUNTIME_TIMEOUT_SECONDS = 5.0
 START_RETRY_SECONDS = 2.0
+SHUTTING_DOWN = "node is shutting down"
 log = get_logger(__name__)
 
 
@@ -157,11 +158,27 @@ class HostAgent:
             group.create_task(mirrors.run(), name="mirrors")
             reporter = NodeStatusReporter(self.context, static, self._measure)
             group.create_task(reporter.run(), name="node-status")
+            if self.settings.care.shutdown.grace_seconds > 0:
+                self._watch_shutdown(group, reporter)
             group.create_task(self.context.images.run(), name="images")
             if self.context.volumes is not None:
                 group.create_task(self.context.volumes.run(), name="volumes")
             group.create_task(informer.run(), name="pods")
             group.create_task(self.pods.run(informer.wait_synced), name="workers")
+
+    def _watch_shutdown(self, group: asyncio.TaskGroup, reporter: NodeStatusReporter) -> None:
+        """Hold up the machine's shutdown until the pods have ended."""
+        from windlass_hostagent.shutdown.guard import ShutdownGuard  # noqa: PLC0415 - D-Bus only where it is wanted
+
+        guard = ShutdownGuard(
+            self.settings.care.shutdown,
+            self._clock,
+            pods=self.pods.pods,
+            terminate=self.pods.terminate,
+            report=reporter.report,
+        )
+        self.pods.closed = lambda: guard.shutting_down
+        group.create_task(guard.run(), name="shutdown")
 
     async def _start_static_pods(self, group: asyncio.TaskGroup, directory: Path) -> None:
         """Read the static pods before anything counts as an orphan, then watch their directory."""
@@ -198,7 +215,7 @@ class HostAgent:
 
     async def _measure(self) -> NodeHealth:
         """Measure what the Node's conditions say; a runtime that hangs is a problem, not a wait."""
-        problems: list[str] = []
+        problems: list[str] = [SHUTTING_DOWN] if self.pods.closed() else []
         try:
             async with asyncio.timeout(RUNTIME_TIMEOUT_SECONDS):
                 status = await self._runtime.status()

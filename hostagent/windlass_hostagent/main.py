@@ -26,6 +26,7 @@ from windlass_hostagent.failpoints import arm_from_environment
 from windlass_hostagent.node.care import CareSettings
 from windlass_hostagent.node.image_gc import ImageGcPolicy
 from windlass_hostagent.node.reserved import parse_reserved
+from windlass_hostagent.shutdown.plan import ShutdownPolicy
 
 DOCKER_SOCKETS = ("/var/run/docker.sock", "/run/docker.sock", "/run/podman/podman.sock")
 log = get_logger(__name__)
@@ -58,6 +59,8 @@ class AgentConfig:
     image_gc_high: int = 85
     image_gc_low: int = 80
     manifest_dir: Path | None = None
+    shutdown_grace_period: float = 0.0
+    shutdown_grace_period_critical_pods: float = 0.0
 
 
 def choose_runtime(name: str) -> str:
@@ -129,11 +132,17 @@ def care_settings(config: AgentConfig) -> CareSettings:
             f"--image-gc-low {config.image_gc_low} must be above 0 and below --image-gc-high {config.image_gc_high}, "
             "which may be 100 at most"
         )
+    whole, critical = config.shutdown_grace_period, config.shutdown_grace_period_critical_pods
+    if not 0 <= critical <= whole:
+        raise ConfigError(
+            f"--shutdown-grace-period-critical-pods {critical:g} must lie between 0 and --shutdown-grace-period {whole:g}"
+        )
     return CareSettings(
         thresholds=parse_thresholds(config.eviction_hard or DEFAULT_HARD),
         reserved=(parse_reserved(config.system_reserved), parse_reserved(config.kube_reserved)),
         image_gc=ImageGcPolicy(config.image_gc_high, config.image_gc_low),
         static_pods=config.manifest_dir,
+        shutdown=ShutdownPolicy(whole, critical),
     )
 
 

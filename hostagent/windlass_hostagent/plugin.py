@@ -44,6 +44,13 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 @click.option("--image-gc-high", default=85, show_default=True, help="Percent of disk use above which images go.")
 @click.option("--image-gc-low", default=80, show_default=True, help="Percent of disk use down to which images go.")
 @click.option("--manifest-dir", type=click.Path(path_type=Path, file_okay=False), help="Directory of static pods.")
+@click.option(
+    "--shutdown-grace-period",
+    default=0.0,
+    show_default=True,
+    help="Seconds to hold up the machine's shutdown for pods.",
+)
+@click.option("--shutdown-grace-period-critical-pods", default=0.0, help="Of these, seconds for critical pods alone.")
 @click.option("--max-pods", default=110, show_default=True, help="How many pods the node takes.")
 def hostagent(**options: Any) -> None:
     """Run pods on this machine, as the API wants them."""

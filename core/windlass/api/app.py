@@ -23,11 +23,14 @@ from windlass.api.resources import Connections, ResourceHandler
 from windlass.api.response import ApiResponse
 from windlass.api.reviews import REVIEW_KINDS, ReviewHandler
 from windlass.api.router import Router
+from windlass.api.service_account_tokens import TokenRequestHandler, TokenReviewHandler, add_issuer_documents
 from windlass.api.streaming import AgentStreams, StreamingHandler
 from windlass.api.watch import WatchHandler
 from windlass.api.websockets import WebSocketEntry
 from windlass.apimachinery.scheme import Scheme
+from windlass.apis.authentication.tokens import TOKEN_REVIEWS
 from windlass.apis.metrics.v1beta1 import NODE_METRICS, POD_METRICS
+from windlass.auth.service_accounts.tokens import ServiceAccountTokens
 from windlass.clock import Clock
 from windlass.plugin.interfaces.admission import AdmissionPlugin
 from windlass.plugin.interfaces.authn import Authenticator, Authorizer
@@ -53,6 +56,7 @@ def build_app(  # noqa: PLR0913 - the parts of a server, all by keyword
     log_backend: LogBackend | None = None,
     stream_backend: AgentStreams | None = None,
     config: ApiConfig | None = None,
+    tokens: ServiceAccountTokens | None = None,
 ) -> falcon.asgi.App:  # type: ignore[type-arg]
     """Build the ASGI application. The caller starts the store and runs the cache (`windlass.api.server` does)."""
     config = config or ApiConfig()
@@ -67,7 +71,7 @@ def build_app(  # noqa: PLR0913 - the parts of a server, all by keyword
         proxy=ProxyHandler(agents, config),
     )
     resources = ResourceHandler(registries, WatchHandler(config, clock), connections, config, clock)
-    kinds = [*scheme, *REVIEW_KINDS, NODE_METRICS, POD_METRICS, PLUGIN_KIND]
+    kinds = [*scheme, *REVIEW_KINDS, *((TOKEN_REVIEWS,) if tokens else ()), NODE_METRICS, POD_METRICS, PLUGIN_KIND]
     discovery = Discovery(kinds, f"{config.host}:{config.port}")
     router = Router(frozenset(registries), resources.handle, discovery.handle)
     router.add_resource("windlass.dev", "v1", "plugins", PluginHandler(plugins, clock).handle)
@@ -78,6 +82,9 @@ def build_app(  # noqa: PLR0913 - the parts of a server, all by keyword
     usage = MetricsHandler(AgentSummaries(agents), reader, clock)
     router.add_resource(NODE_METRICS.group, NODE_METRICS.version, NODE_METRICS.plural, usage.nodes)
     router.add_resource(POD_METRICS.group, POD_METRICS.version, POD_METRICS.plural, usage.pods)
+    if tokens is not None:
+        resources.add_subresource("token", "create", TokenRequestHandler(tokens, reader, config.max_body_bytes).handle)
+        _add_token_checks(router, tokens, guard, config)
     metrics = Metrics()
     _add_documents(router, Documents(kinds), Health(store, cache, config.readyz_timeout_seconds), metrics)
     pipeline = Pipeline(router, guard, config, metrics)
@@ -87,6 +94,12 @@ def build_app(  # noqa: PLR0913 - the parts of a server, all by keyword
     app.add_sink(adapter.on_request, prefix="/")  # type: ignore[arg-type]  # falcon allows resp to be None for WebSockets
     app.add_error_handler(Exception, adapter.on_error)
     return app
+
+
+def _add_token_checks(router: Router, tokens: ServiceAccountTokens, guard: Guard, config: ApiConfig) -> None:
+    review = TokenReviewHandler(guard, tokens.issuer, config.max_body_bytes)
+    router.add_resource(TOKEN_REVIEWS.group, TOKEN_REVIEWS.version, TOKEN_REVIEWS.plural, review.handle)
+    add_issuer_documents(router, tokens, f"{config.host}:{config.port}")
 
 
 def _add_documents(router: Router, documents: Documents, health: Health, metrics: Metrics) -> None:

@@ -11,6 +11,7 @@ from windlass_hostagent.eviction.manager import EvictionManager
 from windlass_hostagent.eviction.thresholds import DEFAULT_HARD, Threshold, parse_thresholds
 from windlass_hostagent.node.image_gc import ImageGarbageCollector, ImageGcPolicy
 from windlass_hostagent.pods.fate import Fate
+from windlass_hostagent.shutdown.plan import ShutdownPolicy
 from windlass_hostagent.stats.collector import StatsCollector, VolumeUsageReader
 
 Obj = dict[str, Any]
@@ -24,6 +25,7 @@ class CareSettings:
     reserved: Sequence[Mapping[str, str]] = ()
     image_gc: ImageGcPolicy = field(default_factory=ImageGcPolicy)
     static_pods: Path | None = None
+    shutdown: ShutdownPolicy = field(default_factory=ShutdownPolicy)
 
 
 async def no_volumes() -> Mapping[str, Sequence[Obj]]:

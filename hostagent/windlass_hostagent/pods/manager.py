@@ -54,6 +54,8 @@ class PodManager:
         self._early: dict[str, Obj] = {}
         self._static: dict[str, asyncio.Task[None]] = {}
         self.mirrors: Mirrors | None = None
+        self.closed: Callable[[], bool] = lambda: False
+        """Whether the node takes no new pods, as it is shutting down."""
         context.on_sandbox = self._note_sandbox
         context.on_static_status = self._show_static
 
@@ -141,6 +143,8 @@ class PodManager:
         """Return why this node cannot take a pod that has not begun; None when it can, or when the pod has begun."""
         if (pod.get("status") or {}).get("phase", "Pending") != "Pending" or pod["metadata"].get("deletionTimestamp"):
             return None
+        if self.closed():
+            return Refusal("NodeShutdown", "Pod was rejected as the node is shutting down.")
         return refusal(pod, self.pods(), self._context.allocatable, self._context.node)
 
     async def _work(self, uid: str, worker: PodWorker, earlier: asyncio.Task[None] | None) -> None:
@@ -238,6 +242,13 @@ class PodManager:
         if worker is not None:
             worker.fail(fate)
         return worker is not None
+
+    async def terminate(self, uid: str, fate: Fate) -> None:
+        """End a pod from outside and wait until none of its containers runs."""
+        worker = self._workers.get(uid)
+        if worker is not None:
+            worker.fail(fate)
+            await worker.ended.wait()
 
     def _poke_all(self) -> None:
         for worker in self._workers.values():

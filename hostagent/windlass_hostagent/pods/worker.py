@@ -56,6 +56,8 @@ class PodWorker:
     ) -> None:
         self.pod = pod
         self.done = False
+        self.ended = asyncio.Event()
+        """Set when no container of the pod runs any more, nor ever will."""
         self._context = context
         self._probes = probes
         self._writer = StatusWriter(context)
@@ -358,6 +360,7 @@ class PodWorker:
             if old.ready:
                 await teardown.stop_sandbox(self._context, old)
         await volumes.unmount(self._context, self.pod)
+        self.ended.set()
 
     async def _stop_all(self, grace: float) -> None:
         """Stop every container within the grace period, which a deletion meanwhile may shorten."""
@@ -388,3 +391,4 @@ class PodWorker:
             await self._writer.finish(self.pod)
             fail_point("agent.after_delete_pod")
         self.done = True
+        self.ended.set()

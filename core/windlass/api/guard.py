@@ -48,7 +48,10 @@ class Guard:
         given = token.strip() if scheme.lower() == "bearer" else ""
         if request.is_websocket:
             given = given or bearer_token(request.scope.get("subprotocols") or ())
-        credentials = Credentials(certificate or None, given)
+        return self.identify(Credentials(certificate or None, given))
+
+    def identify(self, credentials: Credentials) -> UserInfo:
+        """Return whose credentials these are. Raises 401."""
         for authenticator in self._authenticators:
             user = authenticator.authenticate(credentials)
             if user is not None:

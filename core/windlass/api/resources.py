@@ -94,6 +94,10 @@ class ResourceHandler:
             **{("proxy", verb): connections.proxy.handle for verb in PROXY_VERBS},
         }
 
+    def add_subresource(self, name: str, verb: str, handle: Handle) -> None:
+        """Serve one verb of a subresource, of every kind that lists it, by a handler of its own."""
+        self._sub[name, verb] = handle
+
     async def handle(self, request: ApiRequest) -> Response:
         """Serve one request whose `verb` is known."""
         registry = self.find(request.path)

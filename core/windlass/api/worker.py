@@ -13,11 +13,14 @@ from windlass.api.config import ApiConfig
 from windlass.api.protocols import PeerCertificateProtocol
 from windlass.api.server import GRACE_SECONDS, ServerOptions
 from windlass.apimachinery.scheme import Scheme
+from windlass.auth.service_accounts.keys import load_or_create
+from windlass.auth.service_accounts.tokens import ServiceAccountTokens
 from windlass.clock import SystemClock
 from windlass.config import load_config
 from windlass.errors import StoreUnavailableError
 from windlass.logs import configure_logging, get_logger
 from windlass.plugin.manager import PluginManager
+from windlass.registry.backend import CacheReader
 from windlass.store.interface import Store
 from windlass.store.watchcache import WatchCache
 from windlass.websocket import SETTINGS, PeerWebSocketProtocol
@@ -60,15 +63,22 @@ def build_server(options: ServerOptions) -> Any:
     cache = WatchCache(store, scheme, clock)
     pki = options.data_dir / "pki"
     host, _, port = options.bind.rpartition(":")
+    identities = {
+        "token_file": options.token_file,
+        "pki_dir": str(pki),
+        "reader": CacheReader(cache, scheme),
+        "clock": clock,
+    }
     app = build_app(
         scheme=scheme,
         store=store,
         cache=cache,
-        authenticators=_built(plugins, "register_authenticators", {"token_file": options.token_file}),
+        authenticators=_built(plugins, "register_authenticators", identities),
         authorizers=_built(plugins, "register_authorizers", {}),
         admission=_built(plugins, "register_admission_plugins", {}),
         clock=clock,
         plugins=plugins.inventory,
+        tokens=ServiceAccountTokens(load_or_create(pki), clock),
         config=ApiConfig(
             agent_certificate=str(pki / "apiserver-kubelet-client.crt"),
             agent_key=str(pki / "apiserver-kubelet-client.key"),

@@ -4,7 +4,7 @@ from windlass.plugin.interfaces.authn import Attributes, Decision, ObjectReader
 
 ADMIN_GROUP = "system:masters"
 HEALTH_PATHS = frozenset({"/healthz", "/livez", "/readyz"})
-DISCOVERY_PREFIXES = ("/api", "/apis", "/openapi", "/version")
+DISCOVERY_PREFIXES = ("/api", "/apis", "/openapi", "/version", "/.well-known", "/openid")
 NO_OPINION = Decision(None)
 ALLOWED = Decision(True)
 SELF_REVIEWS = frozenset(

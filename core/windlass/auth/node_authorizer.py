@@ -35,6 +35,8 @@ class NodeAuthorizer:
                 return _own_pods(attributes, node, reader)
             case ("", "configmaps") | ("", "secrets"):
                 return _referenced(attributes, node, reader)
+            case "", "serviceaccounts":
+                return _own_tokens(attributes, node, reader)
             case ("", "events") | ("events.k8s.io", "events"):
                 return (
                     ALLOWED if attributes.verb in ("create", "patch", "update") else _denied("nodes only write events")
@@ -87,16 +89,28 @@ def _own_pods(attributes: Attributes, node: str, reader: ObjectReader) -> Decisi
     )
 
 
-def _referenced(attributes: Attributes, node: str, reader: ObjectReader) -> Decision:
-    kind = attributes.resource
-    if attributes.verb == "get" or (
-        attributes.verb in ("list", "watch") and attributes.field_selector == f"metadata.name={attributes.name}"
-    ):
+def _own_tokens(attributes: Attributes, node: str, reader: ObjectReader) -> Decision:
+    """Tokens of the accounts that the node's pods run as; whether it is bound to such a pod is checked with the body."""
+    if attributes.verb == "create" and attributes.subresource == "token":
         for pod in reader.list("pods", attributes.namespace):
             spec = pod.get("spec", {})
-            if spec.get("nodeName") == node and attributes.name in set(_references(spec, kind)):
+            if spec.get("nodeName") == node and spec.get("serviceAccountName") == attributes.name:
                 return ALLOWED
-    return _denied(f"no pod on node {node} refers to {kind} {attributes.namespace}/{attributes.name}")
+    return _denied(f"no pod on node {node} runs as service account {attributes.namespace}/{attributes.name}")
+
+
+def _referenced(attributes: Attributes, node: str, reader: ObjectReader) -> Decision:
+    kind, name = attributes.resource, attributes.name
+    if attributes.verb in ("list", "watch"):
+        # One object at a time: a path of a collection has no name, so the field selector has to say it.
+        field, _, name = attributes.field_selector.partition("metadata.name=")
+        name = "" if field or "," in name else name
+    if attributes.verb in READ_VERBS and name and attributes.namespace:
+        for pod in reader.list("pods", attributes.namespace):
+            spec = pod.get("spec", {})
+            if spec.get("nodeName") == node and name in set(_references(spec, kind)):
+                return ALLOWED
+    return _denied(f"no pod on node {node} refers to {kind} {attributes.namespace}/{name}")
 
 
 def _references(spec: Mapping[str, Any], resource: str) -> Iterator[str]:

@@ -7,6 +7,10 @@ from typing import Any
 from windlass.auth.authenticators import CertificateAuthenticator, TokenFileAuthenticator
 from windlass.auth.authorizers import AdminAuthorizer, DiscoveryAuthorizer
 from windlass.auth.node_authorizer import NodeAuthorizer
+from windlass.auth.service_accounts.authenticator import ServiceAccountAuthenticator
+from windlass.auth.service_accounts.keys import load_or_create
+from windlass.auth.service_accounts.tokens import ServiceAccountTokens
+from windlass.clock import SystemClock
 from windlass.plugin.hookspecs import hookimpl
 from windlass.plugin.registration import DriverRegistration
 
@@ -16,13 +20,22 @@ def _build_token_file(config: Mapping[str, Any]) -> TokenFileAuthenticator | Non
     return TokenFileAuthenticator(Path(path)) if path else None
 
 
+def _build_service_accounts(config: Mapping[str, Any]) -> ServiceAccountAuthenticator | None:
+    pki, reader = config.get("pki_dir"), config.get("reader")
+    if not pki or reader is None:
+        return None
+    tokens = ServiceAccountTokens(load_or_create(Path(pki)), config.get("clock") or SystemClock())
+    return ServiceAccountAuthenticator(tokens, reader)
+
+
 @hookimpl
 def register_authenticators() -> Sequence[DriverRegistration]:
-    """Hand out client certificates and, when a token file is configured, static tokens."""
+    """Hand out service accounts' tokens, client certificates and, when a token file is configured, static tokens."""
     return (
         DriverRegistration(
             "certificate", lambda _: CertificateAuthenticator(), "client certificate: CN user, O groups"
         ),
+        DriverRegistration("service-account", _build_service_accounts, "tokens that this cluster gave to its pods"),
         DriverRegistration("token-file", _build_token_file, "static bearer tokens from a file"),
     )
 

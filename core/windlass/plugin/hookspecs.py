@@ -40,7 +40,10 @@ def register_stores() -> Sequence[DriverRegistration]:  # type: ignore[empty-bod
 
 @hookspec
 def register_authenticators() -> Sequence[DriverRegistration]:  # type: ignore[empty-body]
-    """Hand out `Authenticator` builders, asked in order. Runs in the API server. See `windlass.auth.plugin`."""
+    """Hand out `Authenticator` builders, asked in order. Runs in the API server. See `windlass.auth.plugin`.
+
+    `build(config)` receives `{"token_file": path or None, "pki_dir": str, "reader": ObjectReader, "clock": Clock}`.
+    """
 
 
 @hookspec

@@ -7,12 +7,13 @@ from typing import Any, Protocol
 
 @dataclass(frozen=True, slots=True)
 class UserInfo:
-    """Who is asking."""
+    """Who is asking. `audiences` are those of the asked ones that the credential is good for; empty: it names none."""
 
     name: str
     groups: Sequence[str] = ()
     uid: str = ""
     extra: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    audiences: Sequence[str] = ()
 
 
 ANONYMOUS = UserInfo("system:anonymous", ("system:unauthenticated",))
@@ -20,10 +21,14 @@ ANONYMOUS = UserInfo("system:anonymous", ("system:unauthenticated",))
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """What a request brought: the peer certificate (as `ssl.getpeercert()` gives it, verified by TLS) and a token."""
+    """What a request brought: the peer certificate (as `ssl.getpeercert()` gives it, verified by TLS) and a token.
+
+    `audiences`: whom the token has to be meant for; empty is the API server itself.
+    """
 
     peer_certificate: Mapping[str, Any] | None = None
     bearer_token: str = ""
+    audiences: Sequence[str] = ()
 
 
 class Authenticator(Protocol):

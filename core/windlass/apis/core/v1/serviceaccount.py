@@ -42,5 +42,6 @@ KINDS = (
         schema=ServiceAccount,
         strategy=ServiceAccountStrategy(),
         short_names=("sa",),
+        subresources=("token",),
     ),
 )

@@ -7,6 +7,7 @@ API server refuses its writes by the fence (see `windlass.client.client.Fence`).
 """
 
 import asyncio
+import math
 import random
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -33,6 +34,11 @@ class ElectionTiming:
     lease_seconds: float = 15.0
     renew_deadline_seconds: float = 10.0
     retry_seconds: float = 2.0
+
+    @classmethod
+    def of_lease(cls, seconds: float) -> "ElectionTiming":
+        """Return the timing for a Lease of that length, in the usual proportions."""
+        return cls(seconds, seconds * 2 / 3, seconds * 2 / 15)
 
     def __post_init__(self) -> None:
         if not self.retry_seconds < self.renew_deadline_seconds < self.lease_seconds:
@@ -152,7 +158,7 @@ class LeaderElector:
     def _claim(self) -> Obj:
         return {
             "holderIdentity": self.identity,
-            "leaseDurationSeconds": int(self._lease_seconds),
+            "leaseDurationSeconds": math.ceil(self._lease_seconds),
             "renewTime": rfc3339_micro(self._clock.now()),
         }
 

@@ -6,10 +6,12 @@ import signal
 import socket
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from windlass.client.client import Client
+from windlass.client.election import ElectionTiming
 from windlass.client.kubeconfig import load_kubeconfig
 from windlass.clock import SystemClock
 from windlass.config import load_config
@@ -19,6 +21,7 @@ from windlass.errors import ConfigError
 from windlass.logs import get_logger
 from windlass.plugin.interfaces.scheduler import SchedulerPluginRegistration
 from windlass.plugin.manager import Owned, PluginManager
+from windlass.plugin.watchdog import watched_loop
 
 DEFAULT_PORT = 10257
 log = get_logger(__name__)
@@ -34,6 +37,7 @@ class ManagerOptions:
     port: int = DEFAULT_PORT
     controllers: Sequence[str] | None = None
     run_scheduler: bool = True
+    timing: ElectionTiming = field(default_factory=ElectionTiming)
 
 
 def load_registrations(
@@ -45,10 +49,8 @@ def load_registrations(
     return controllers, scheduler_plugins
 
 
-def build_manager(options: ManagerOptions, client: Client) -> Manager:
-    """Build the manager from its options. Raises ConfigError or PluginError."""
-    config = load_config(options.config)
-    plugins = PluginManager(config.plugins)
+def build_manager(options: ManagerOptions, client: Client, plugins: PluginManager) -> Manager:
+    """Build the manager from its options and plugins. Raises ConfigError or PluginError."""
     plugins.load()
     controllers, scheduler_plugins = load_registrations(plugins)
     plugins.check()
@@ -57,7 +59,7 @@ def build_manager(options: ManagerOptions, client: Client) -> Manager:
     if unknown:
         raise ConfigError(f"no such controller: {unknown[0]}; known: {', '.join(sorted(known))}")
     identity = f"{socket.gethostname()}_{os.getpid()}_{uuid.uuid4().hex[:8]}"
-    sections = {name: dict(section) for name, section in config.plugins.config.items()}
+    sections = {name: dict(section) for name, section in plugins.config.config.items()}
     return Manager(
         client,
         SystemClock(),
@@ -65,6 +67,7 @@ def build_manager(options: ManagerOptions, client: Client) -> Manager:
             identity, options.controllers, options.run_scheduler,
             controller_config={owned.value.name: sections.get(owned.owner, {}) for owned in controllers},
             scheduler_config=sections.get("windlass-scheduler", {}),
+            timing=options.timing,
         ),
         controllers=[owned.value for owned in controllers],
         scheduler_plugins=scheduler_plugins,
@@ -74,7 +77,8 @@ def build_manager(options: ManagerOptions, client: Client) -> Manager:
 async def run_until_signal(options: ManagerOptions) -> None:
     """Run the manager until TERM or INT; the Lease is given back on the way out."""
     client = Client(load_kubeconfig(options.kubeconfig), user_agent="windlass-manager")
-    manager = build_manager(options, client)
+    plugins = PluginManager(load_config(options.config).plugins)
+    manager = build_manager(options, client, plugins)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -83,7 +87,9 @@ async def run_until_signal(options: ManagerOptions) -> None:
     try:
         async with serve_probes(options.address, options.port, live={"ping": lambda: ""}, ready=ready) as port:
             log.info("manager_started", port=port)
-            await _until_stopped(manager, stop)
+            on_stall = partial(plugins.note_failure, hangs=True)
+            with watched_loop(plugins.owner_of, on_stall):
+                await _until_stopped(manager, stop)
     except OSError as error:
         raise ConfigError(f"cannot listen on {options.address}:{options.port}: {error.strerror}") from error
     finally:

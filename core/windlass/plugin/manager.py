@@ -9,7 +9,7 @@ unless the configuration says `on_contract_error = "skip"`. `check` raises for b
 import inspect
 import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from importlib import metadata
 from types import ModuleType
@@ -22,11 +22,16 @@ from windlass.errors import PluginError
 from windlass.logs import get_logger
 from windlass.plugin import hookspecs
 from windlass.plugin.config import validate_section
+from windlass.plugin.guarding import GuardedAdmission, GuardedMethods, PluginCalls
 from windlass.plugin.isolation import HungError, call_with_deadline, probe_import
 
 GROUP = "windlass"
 OWN_DISTRIBUTION = "windlass"
 REGISTERING_HOOKS = tuple(name for name in vars(hookspecs) if name.startswith("register_"))
+GUARDS: Mapping[str, Callable[[Any, PluginCalls], Any]] = {
+    "register_admission_plugins": GuardedAdmission,
+    "register_scheduler_plugins": GuardedMethods,
+}
 log = get_logger(__name__)
 
 
@@ -149,6 +154,42 @@ class PluginManager:
         declared = implementation() if implementation else None
         return validate_section(plugin, declared, self.config.config)
 
+    def note_failure(self, plugin: str, reason: str, *, hangs: bool) -> None:
+        """Keep why a call of a loaded plugin failed; one that hangs is `failed` from then on."""
+        record = self.records[plugin]
+        record.reason = reason
+        if hangs:
+            record.state = PluginState.FAILED
+
+    def is_foreign(self, plugin: str) -> bool:
+        """Say whether a plugin comes from another distribution than our own."""
+        return self.records[plugin].distribution != OWN_DISTRIBUTION
+
+    def owner_of(self, module: str) -> str:
+        """Return the foreign plugin whose package a module is in, '' when none is."""
+        package = module.partition(".")[0]
+        for name in self._modules:
+            if self.is_foreign(name) and self.records[name].module.partition(".")[0] == package:
+                return name
+        return ""
+
+    def _guarded(self, plugin: str, hook: str, registration: Any) -> Any:
+        """Give what a foreign plugin registers its guard: see `windlass.plugin.guarding`."""
+        guard = GUARDS.get(hook)
+        if guard is None or not self.is_foreign(plugin):
+            return registration
+
+        def build(config: Mapping[str, Any]) -> Any:
+            built = registration.build(config)
+            calls = PluginCalls(
+                plugin,
+                self.config.deadline_seconds,
+                lambda why, hangs: self.note_failure(plugin, why, hangs=hangs),
+            )
+            return None if built is None else guard(built, calls)
+
+        return replace(registration, build=build)
+
     def notify(self, hook: str, **arguments: Any) -> None:
         """Tell every loaded plugin; one that raises is logged and becomes `failed`."""
         for name, module in list(self._modules.items()):
@@ -250,7 +291,7 @@ class PluginManager:
         record.drivers = sorted(
             {*record.drivers, *(f"{hook.removeprefix('register_')}/{_label(item)}" for item in answer)}
         )
-        return answer
+        return [self._guarded(name, hook, item) for item in answer]
 
 
 def _label(registration: Any) -> str:

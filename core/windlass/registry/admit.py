@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import orjson
 
 from windlass.apimachinery.scheme import KindDefinition, Obj
+from windlass.plugin.guarding import GuardedAdmission
 from windlass.plugin.interfaces.admission import AdmissionRequest
 from windlass.registry.backend import Backend
 from windlass.registry.options import RequestContext
@@ -33,17 +34,23 @@ def admission_request(
     )
 
 
-def admit(backend: Backend, request: AdmissionRequest) -> bool:
+async def admit(backend: Backend, request: AdmissionRequest) -> bool:
     """Let every plugin change `request.obj`; return whether one did."""
     if not backend.admission:
         return False
     before = orjson.dumps(request.obj)
     for plugin in backend.admission:
-        plugin.admit(request)
+        if isinstance(plugin, GuardedAdmission):
+            await plugin.admit(request)
+        else:
+            plugin.admit(request)
     return orjson.dumps(request.obj) != before
 
 
-def validate(backend: Backend, request: AdmissionRequest) -> None:
+async def validate(backend: Backend, request: AdmissionRequest) -> None:
     """Let every plugin refuse by raising."""
     for plugin in backend.admission:
-        plugin.validate(request)
+        if isinstance(plugin, GuardedAdmission):
+            await plugin.validate(request)
+        else:
+            plugin.validate(request)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from windlass.apimachinery.scheme import KindDefinition, Scheme
 from windlass.clock import Clock
+from windlass.plugin.guarding import GuardedAdmission
 from windlass.plugin.interfaces.admission import AdmissionPlugin
 from windlass.plugin.interfaces.authn import ObjectReader
 from windlass.store.interface import Store
@@ -45,6 +46,6 @@ class Backend:
     cache: "WatchCache"
     scheme: Scheme
     clock: Clock
-    admission: Sequence[AdmissionPlugin]
+    admission: Sequence[AdmissionPlugin | GuardedAdmission]
     reader: ObjectReader
     barrier_timeout_seconds: float = 10.0

@@ -22,7 +22,7 @@ async def create(backend: Backend, context: RequestContext, target: Target, body
     if target.kind.namespaced and backend.reader.get("namespaces", "", target.namespace) is None:
         # The namespace may be so new that this process has not heard of it.
         await backend.cache.read_barrier(backend.barrier_timeout_seconds)
-    obj = _prepare(backend, context, target, obj, errors)
+    obj = await _prepare(backend, context, target, obj, errors)
     for _ in range(MAX_GENERATED_NAMES - 1 if generated else 0):
         try:
             return Written(await commit_create(backend, context, target.kind, obj), created=True)
@@ -31,7 +31,7 @@ async def create(backend: Backend, context: RequestContext, target: Target, body
     return Written(await commit_create(backend, context, target.kind, obj), created=True)
 
 
-def _prepare(
+async def _prepare(
     backend: Backend, context: RequestContext, target: Target, obj: Obj, errors: list[FieldError]
 ) -> Obj:
     """Default, admit and validate; return the object to commit. Raises InvalidError listing everything wrong."""
@@ -44,7 +44,7 @@ def _prepare(
     strategy.default(obj)
     located = Target(kind, target.namespace, name)
     request = admission_request(backend, context, located, obj=obj, old=None)
-    if admit(backend, request):
+    if await admit(backend, request):
         obj, errors = redecode(kind, obj)
         if not errors:
             strategy.default(obj)
@@ -55,5 +55,5 @@ def _prepare(
     if causes:
         raise invalid(kind, name, causes)
     context.warnings += strategy.warnings(obj)
-    validate(backend, request)
+    await validate(backend, request)
     return obj

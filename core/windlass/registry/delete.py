@@ -27,8 +27,8 @@ async def delete(backend: Backend, context: RequestContext, target: Target, opti
     async def step(current: Current) -> Written:
         check_preconditions(target.kind, current.obj, options)
         request = admission_request(backend, context, target, obj=None, old=current.obj)
-        admit(backend, request)
-        validate(backend, request)
+        await admit(backend, request)
+        await validate(backend, request)
         marked = copy.deepcopy(current.obj)
         _set_finalizers(marked, options.propagation_policy)
         _set_deletion(backend, target.kind, marked, options.grace_period_seconds)

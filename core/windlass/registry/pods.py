@@ -49,8 +49,8 @@ async def bind(backend: Backend, context: RequestContext, target: Target, body: 
         pod = copy.deepcopy(current.obj)
         _check_bindable(target.kind, pod, metadata)
         request = admission_request(backend, context, target, obj=binding, old=current.obj)
-        admit(backend, request)
-        validate(backend, request)
+        await admit(backend, request)
+        await validate(backend, request)
         _assign(backend, pod, node["name"], metadata)
         return Written(await commit_update(backend, context, target.kind, pod, current.revision))
 

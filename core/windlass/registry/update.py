@@ -38,13 +38,13 @@ async def modify(backend: Backend, context: RequestContext, target: Target, tran
         version = new["metadata"].get("resourceVersion")
         if version and version != str(current.revision):
             raise conflict(target.kind, target.name)
-        new = _prepare(backend, context, target, (new, errors), current.obj)
+        new = await _prepare(backend, context, target, (new, errors), current.obj)
         return await _commit(backend, context, target.kind, new, current)
 
     return await attempt(backend, target, step)
 
 
-def _prepare(
+async def _prepare(
     backend: Backend, context: RequestContext, target: Target, proposed: tuple[Obj, list[FieldError]], old: Obj
 ) -> Obj:
     """Carry over, default, admit, validate. Raises InvalidError listing everything wrong."""
@@ -60,7 +60,7 @@ def _prepare(
         strategy.prepare_for_update(new, old)
     strategy.default(new)
     request = admission_request(backend, context, target, obj=new, old=old)
-    if admit(backend, request):
+    if await admit(backend, request):
         new, errors = redecode(kind, new)
         if not errors:
             strategy.default(new)
@@ -74,7 +74,7 @@ def _prepare(
         new["metadata"]["generation"] = int(old["metadata"].get("generation", 0)) + 1
     if not target.subresource:
         context.warnings += strategy.warnings(new)
-    validate(backend, request)
+    await validate(backend, request)
     return new
 
 

@@ -7,7 +7,7 @@ from importlib import metadata
 import pytest
 
 from windlass.config import PluginsConfig
-from windlass.errors import ConfigError, PluginError
+from windlass.errors import ConfigError, InternalServerError, PluginError
 from windlass.plugin.manager import PluginManager, PluginState
 
 HEADER = "from windlass import DriverRegistration, hookimpl\n"
@@ -81,7 +81,7 @@ def test_a_plugin_that_cannot_be_imported_is_named_and_the_others_go_on(make_plu
     bad = make_plugin("bad", "pass")
     with open(sys.path[0] + "/plug_bad.py", "w") as file:
         file.write(body)
-    manager = load(bad, make_plugin("good", GOOD), deadline_seconds=20.0)
+    manager = load(bad, make_plugin("good", GOOD), deadline_seconds=5.0 if "while True" in body else 60.0)
     record = manager.records["bad"]
     assert record.state is PluginState.FAILED
     assert expected in record.reason
@@ -186,3 +186,35 @@ def test_every_builtin_plugin_loads_and_the_inventory_shows_its_drivers():
     builtin = {name: status for name, status in inventory.items() if name.startswith("windlass-")}
     assert {status["state"] for status in builtin.values()} == {"loaded"}, builtin
     assert "runtimes/docker" in builtin["windlass-runtime-docker"]["drivers"]
+
+
+FOREIGN_ADMISSION = """
+    import threading
+    class Plugin:
+        name = "stuck"
+        def admit(self, request):
+            threading.Event().wait()
+        def validate(self, request):
+            raise SystemExit(3)
+    @hookimpl
+    def register_admission_plugins():
+        return [DriverRegistration("stuck", lambda config: Plugin())]
+"""
+
+
+async def test_a_foreign_admission_plugin_is_guarded_and_its_record_says_what_it_did(make_plugin):
+    """P84: beyond loading, too: `plugins list` and the API name the plugin and what it did."""
+    manager = load(make_plugin("stuck", FOREIGN_ADMISSION), deadline_seconds=3.0)
+    manager.check()
+    plugin = manager.drivers("register_admission_plugins")["stuck"].value.build({})
+    assert (plugin.name, manager.is_foreign("stuck")) == ("stuck", True)
+    with pytest.raises(InternalServerError, match="SystemExit: 3"):
+        await plugin.validate(None)
+    record = manager.records["stuck"].as_dict()["status"]
+    assert (record["state"], record["reason"]) == ("loaded", "validate raised SystemExit: 3")
+    with pytest.raises(InternalServerError, match="admit did not return within 3 s"):
+        await plugin.admit(None)
+    record = manager.records["stuck"].as_dict()["status"]
+    assert (record["state"], record["reason"]) == ("failed", "admit did not return within 3 s")
+    assert manager.owner_of("plug_stuck.inner") == "stuck"
+    assert manager.owner_of("windlass.client") == ""

@@ -7,6 +7,7 @@ revision of a commit, is read there: kazoo stores it just before it calls `set`,
 
 import asyncio
 import logging
+import socket
 from collections import deque
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -28,6 +29,9 @@ from kazoo.security import ACL, OPEN_ACL_UNSAFE, make_digest_acl
 from windlass.errors import StoreUnavailableError
 from windlass.logs import get_logger
 from windlass.store.zookeeper.settings import ZooKeeperSettings
+
+SILENT_CHECKS = 4
+"""kazoo pings an idle server only: one that it keeps sending to could be silent forever. So we look, too."""
 
 _LOST = (ConnectionLoss, ConnectionClosedError, SessionExpiredError, SessionMovedError, OperationTimeoutError)
 log = get_logger(__name__)
@@ -89,6 +93,10 @@ class Connection:
         self._connected = False
         self._closed = False
         self._online = asyncio.Event()
+        self._unanswered = 0
+        self._heard = False
+        self._silent_checks = 0
+        self._check: asyncio.TimerHandle | None = None
         self._client = KazooClient(
             hosts=hosts,
             timeout=settings.session_timeout_seconds,
@@ -116,11 +124,14 @@ class Connection:
         except TimeoutError:
             await self.close()
             raise StoreUnavailableError(f"no ZooKeeper server answers at {self._hosts}") from None
+        self._check = self._loop.call_later(self._check_seconds, self._check_answers)
 
     async def close(self) -> None:
         """End the session."""
         self._closed = True
         self._connected = False
+        if self._check is not None:
+            self._check.cancel()
         await asyncio.to_thread(self._stop)
         self._online.set()
 
@@ -139,6 +150,7 @@ class Connection:
         if not self._connected:
             raise StoreUnavailableError("the connection to ZooKeeper is suspended")
         future: asyncio.Future[Answer] = self._loop.create_future()
+        self._unanswered += 1
         self._client._call(request, _Reply(self, future))  # noqa: SLF001 - see the module's docstring
         return future
 
@@ -173,10 +185,36 @@ class Connection:
 
     def _settle(self) -> None:
         self._wake_scheduled = False
+        self._heard = True
         while self._answers:
             future, answer = self._answers.popleft()
+            self._unanswered -= 1
             if not future.done():
                 future.set_result(answer)
+
+    @property
+    def _check_seconds(self) -> float:
+        return self._settings.session_timeout_seconds / (SILENT_CHECKS + 2)
+
+    def _check_answers(self) -> None:
+        """Leave a server that answers nothing any more. Counts checks, not time: our own stalls prove nothing."""
+        silent = self._connected and self._unanswered > 0 and not self._heard
+        self._silent_checks = self._silent_checks + 1 if silent else 0
+        self._heard = False
+        if self._silent_checks >= SILENT_CHECKS:
+            self._silent_checks = 0
+            log.warning("zookeeper_silent", unanswered=self._unanswered)
+            self._break()
+        self._check = self._loop.call_later(self._check_seconds, self._check_answers)
+
+    def _break(self) -> None:
+        """End the TCP connection; kazoo's thread sees that, fails what is under way and looks for another server."""
+        connection = self._client._connection._socket  # noqa: SLF001 - kazoo offers no way to give up on a server
+        try:
+            if connection is not None:
+                connection.shutdown(socket.SHUT_RDWR)
+        except OSError as error:
+            log.debug("zookeeper_connection_gone", error=str(error))
 
     def _on_state(self, state: Any) -> None:
         """Take a change of state, in kazoo's thread: it must not block."""

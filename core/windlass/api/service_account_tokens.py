@@ -16,8 +16,7 @@ from windlass.api.router import Router
 from windlass.apimachinery.scheme import Obj
 from windlass.apis.authentication.tokens import TOKEN_REQUESTS, TOKEN_REVIEWS
 from windlass.auth.node_authorizer import NODE_GROUP, NODE_PREFIX
-from windlass.auth.service_accounts.keys import ALGORITHM
-from windlass.auth.service_accounts.tokens import ServiceAccountTokens
+from windlass.auth.service_accounts.tokens import ALGORITHM, ServiceAccountTokens
 from windlass.clock import rfc3339
 from windlass.errors import (
     BadRequestError,

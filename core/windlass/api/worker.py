@@ -13,7 +13,6 @@ from windlass.api.config import ApiConfig
 from windlass.api.protocols import PeerCertificateProtocol
 from windlass.api.server import GRACE_SECONDS, ServerOptions
 from windlass.apimachinery.scheme import Scheme
-from windlass.auth.service_accounts.keys import load_or_create
 from windlass.auth.service_accounts.tokens import ServiceAccountTokens
 from windlass.clock import SystemClock
 from windlass.config import load_config
@@ -78,7 +77,7 @@ def build_server(options: ServerOptions) -> Any:
         admission=_built(plugins, "register_admission_plugins", {}),
         clock=clock,
         plugins=plugins.inventory,
-        tokens=ServiceAccountTokens(load_or_create(pki), clock),
+        tokens=ServiceAccountTokens(pki, clock),
         config=ApiConfig(
             agent_certificate=str(pki / "apiserver-kubelet-client.crt"),
             agent_key=str(pki / "apiserver-kubelet-client.key"),

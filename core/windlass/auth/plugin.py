@@ -8,9 +8,7 @@ from windlass.auth.authenticators import CertificateAuthenticator, TokenFileAuth
 from windlass.auth.authorizers import AdminAuthorizer, DiscoveryAuthorizer
 from windlass.auth.node_authorizer import NodeAuthorizer
 from windlass.auth.service_accounts.authenticator import ServiceAccountAuthenticator
-from windlass.auth.service_accounts.keys import load_or_create
 from windlass.auth.service_accounts.tokens import ServiceAccountTokens
-from windlass.clock import SystemClock
 from windlass.plugin.hookspecs import hookimpl
 from windlass.plugin.registration import DriverRegistration
 
@@ -24,7 +22,7 @@ def _build_service_accounts(config: Mapping[str, Any]) -> ServiceAccountAuthenti
     pki, reader = config.get("pki_dir"), config.get("reader")
     if not pki or reader is None:
         return None
-    tokens = ServiceAccountTokens(load_or_create(Path(pki)), config.get("clock") or SystemClock())
+    tokens = ServiceAccountTokens(Path(pki), config["clock"])
     return ServiceAccountAuthenticator(tokens, reader)
 
 

@@ -50,7 +50,7 @@ class Box:
         self.reader.put("serviceaccounts", "ns", "app", "sa-1")
         self.reader.put("pods", "ns", "web", "pod-1", nodeName="n1", serviceAccountName="app")
         self.reader.put("nodes", "", "n1", "node-1")
-        self.tokens = ServiceAccountTokens(load_or_create(pki), self.clock)
+        self.tokens = ServiceAccountTokens(pki, self.clock)
         self.authenticator = ServiceAccountAuthenticator(self.tokens, self.reader)
 
     def token(self, audiences=(), seconds=3600, **bound):

@@ -14,9 +14,9 @@ from pathlib import Path
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from windlass.auth.service_accounts.tokens import ALGORITHM
 from windlass.errors import ConfigError
 
-ALGORITHM = "ES256"
 KEY_FILE = "service-account.key"
 OLD_KEYS = "service-account-*"
 COORDINATE_BYTES = 32

@@ -1,15 +1,21 @@
-"""Making and checking JSON Web Tokens of service accounts. What they are bound to is checked by the authenticator."""
+"""Making and checking JSON Web Tokens of service accounts. What they are bound to is checked by the authenticator.
+
+The libraries of signatures and the key come with the first token: an API server without any does without them.
+"""
 
 import uuid
 from collections.abc import Mapping, Sequence
-from typing import Any
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-import jwt
-
-from windlass.auth.service_accounts.keys import ALGORITHM, SigningKeys
 from windlass.clock import Clock
 from windlass.errors import UnauthorizedError
 
+if TYPE_CHECKING:
+    from windlass.auth.service_accounts.keys import SigningKeys
+
+ALGORITHM = "ES256"
 DEFAULT_ISSUER = "https://kubernetes.default.svc.cluster.local"
 CLAIMS = "kubernetes.io"
 REQUIRED = ("exp", "iat", "nbf", "iss", "sub", "aud")
@@ -24,15 +30,24 @@ class NotOursError(Exception):
 class ServiceAccountTokens:
     """Signs with the newest key, checks with all. The API server's own audience is the issuer, as in Kubernetes."""
 
-    def __init__(self, keys: SigningKeys, clock: Clock, issuer: str = DEFAULT_ISSUER) -> None:
-        self.keys = keys
+    def __init__(self, pki: Path, clock: Clock, issuer: str = DEFAULT_ISSUER) -> None:
         self.issuer = issuer
+        self._pki = pki
         self._clock = clock
+
+    @cached_property
+    def keys(self) -> "SigningKeys":
+        """The keys of DATA_DIR/pki. Raises ConfigError."""
+        from windlass.auth.service_accounts.keys import load_or_create  # noqa: PLC0415 - see above
+
+        return load_or_create(self._pki)
 
     def issue(
         self, namespace: str, name: str, private: Mapping[str, Any], *, audiences: Sequence[str], seconds: int
     ) -> tuple[str, int]:
         """Return a token and its expiry in UNIX seconds. `private` are the claims that say what it is bound to."""
+        import jwt  # noqa: PLC0415
+
         now = int(self._clock.now().timestamp())
         claims = {
             "aud": list(audiences) or [self.issuer],
@@ -54,6 +69,8 @@ class ServiceAccountTokens:
         """
         if len(token) > MAX_TOKEN_BYTES:
             raise UnauthorizedError(f"the bearer token is longer than {MAX_TOKEN_BYTES} bytes")
+        import jwt  # noqa: PLC0415
+
         header = self._header(token)
         key = self.keys.public.get(str(header.get("kid")))
         if key is None or header.get("alg") != ALGORITHM:
@@ -83,6 +100,8 @@ class ServiceAccountTokens:
 
     def _header(self, token: str) -> Claims:
         """Return the header of a token that says it is of this issuer. Nothing in it is trusted yet."""
+        import jwt  # noqa: PLC0415
+
         if token.count(".") != 2:
             raise NotOursError
         try:

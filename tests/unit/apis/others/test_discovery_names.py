@@ -10,7 +10,7 @@ EXPECTED = {
     "endpoints": (("ep",), (), (), "Name Endpoints Age"),
     "namespaces": (("ns",), (), ("status", "finalize"), "Name Status Age"),
     "secrets": ((), (), (), "Name Type Data Age"),
-    "serviceaccounts": (("sa",), (), (), "Name Secrets Age"),
+    "serviceaccounts": (("sa",), (), ("token",), "Name Secrets Age"),
     "services": (("svc",), ("all",), ("status",), "Name Type Cluster-IP External-IP Port(s) Age"),
     "deployments.apps": (("deploy",), ("all",), ("status", "scale"), "Name Ready Up-to-date Available Age"),
     "replicasets.apps": (("rs",), ("all",), ("status", "scale"), "Name Desired Current Ready Age"),

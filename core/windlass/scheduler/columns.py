@@ -54,6 +54,7 @@ class NodeTable:
         self.taint_sets: list[tuple[Taint, ...]] = [()]
         self.labels = LabelColumns()
         self.placements = Placements()
+        self.namespace_labels: dict[str, Mapping[str, str]] = {}
         self.names: list[str] = []
         self.rows: dict[str, int] = {}
         self._taint_set_codes: dict[tuple[Taint, ...], int] = {(): 0}
@@ -63,6 +64,17 @@ class NodeTable:
         self._vectors: dict[PodRequirements, tuple[Counts, Counts]] = {}
         for name in (CPU, MEMORY, "ephemeral-storage"):
             self.resource_row(name)
+
+    def set_namespace(self, name: str, labels: Mapping[str, str] | None) -> bool:
+        """Note a namespace's labels; None: it has gone. Return whether they changed: what was computed may be wrong."""
+        if labels == self.namespace_labels.get(name):
+            return False
+        if labels is None:
+            del self.namespace_labels[name]
+        else:
+            self.namespace_labels[name] = labels
+        self.version += 1
+        return True
 
     # -- nodes
 

@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from windlass.apis.resources import NODES, PODS
+from windlass.apis.resources import NAMESPACES, NODES, PODS
 from windlass.clock import Clock
 from windlass.errors import NotFoundError, WindlassError
 from windlass.logs import get_logger
@@ -85,11 +85,15 @@ class Scheduler:
 
     async def run(self) -> None:
         """Schedule until cancelled. Not to be run twice: build another one."""
-        nodes, pods = self._informers.informer(NODES), self._informers.informer(PODS)
-        await nodes.wait_synced()
-        await pods.wait_synced()
-        stop_nodes = nodes.on_event(self._tracker.on_node, replay=True)
-        stop_pods = pods.on_event(self._tracker.on_pod, replay=True)
+        handlers = (
+            (NAMESPACES, self._tracker.on_namespace),
+            (NODES, self._tracker.on_node),
+            (PODS, self._tracker.on_pod),
+        )
+        followed = [(self._informers.informer(resource), handler) for resource, handler in handlers]
+        for informer, _ in followed:
+            await informer.wait_synced()
+        stops = [informer.on_event(handler, replay=True) for informer, handler in followed]
         try:
             logger.info("scheduler runs", nodes=self.table.node_count, plugins=self.framework.plugin_names())
             async with asyncio.TaskGroup() as group:
@@ -99,8 +103,8 @@ class Scheduler:
                 group.create_task(self._wake())
                 group.create_task(self._schedule())
         finally:
-            stop_nodes()
-            stop_pods()
+            for stop in stops:
+                stop()
 
     def statistics(self) -> dict[str, int]:
         """Return how much waits where, and how many nodes are known."""

@@ -21,7 +21,10 @@ DEFAULT_SCHEDULER_NAME = "default-scheduler"
 
 @dataclass(slots=True)
 class News:
-    """What happened since the last look: rows on which something may fit now, and whether pods were placed."""
+    """What happened since the last look: rows on which something may fit now, and whether pods were placed.
+
+    A change of a namespace's labels counts as placed pods: it concerns those who choose their neighbours.
+    """
 
     rows: set[int] = field(default_factory=set)
     pods_placed: bool = False
@@ -87,6 +90,15 @@ class ClusterTracker:
             return
         if changed:
             self.note_row(self._table.rows[new["metadata"]["name"]])
+
+    # -- namespaces
+
+    def on_namespace(self, _event_type: str, old: Mapping[str, Any] | None, new: Mapping[str, Any] | None) -> None:
+        """Handle an event of the namespace informer: pod affinity may select namespaces by their labels."""
+        metadata = (new or old or {})["metadata"]
+        if self._table.set_namespace(metadata["name"], None if new is None else metadata.get("labels") or {}):
+            self._news.pods_placed = True
+            self._has_news.set()
 
     # -- pods
 

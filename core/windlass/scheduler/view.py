@@ -1,6 +1,6 @@
 """What plugins see of the node table: all rows or some, as they are or with more pods of one class on them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -126,6 +126,10 @@ class TableView:
         """See `NodeColumns`."""
         column = self._table.placements.class_column(requirements, self._table.size)
         return self._plus(column, 1 if requirements is self._requirements else 0)
+
+    def namespace_labels(self, namespace: str) -> Mapping[str, str]:
+        """See `NodeColumns`."""
+        return self._table.namespace_labels.get(namespace, {})
 
     def node_infos(self) -> Sequence[NodeInfo]:
         """See `NodeColumns`. Rows without a node are left out of answers later, but have an entry here."""

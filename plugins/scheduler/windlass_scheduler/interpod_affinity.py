@@ -10,26 +10,19 @@ from windlass.plugin.interfaces.scheduler import (
     MAX_SCORE,
     SKIP,
     SUCCESS,
-    Code,
     NodeColumns,
     PluginStatus,
     PodInfo,
     PodRequirements,
     Rejection,
 )
-from windlass_scheduler.pod_selection import (
-    count_selected,
-    namespace_selector_is_unsupported,
-    selects,
-    sum_by_domain,
-)
+from windlass_scheduler.pod_selection import count_selected, selects, sum_by_domain
 
 REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 PREFERRED = "preferredDuringSchedulingIgnoredDuringExecution"
 AFFINITY_REASON = "node(s) didn't match pod affinity rules"
 ANTI_AFFINITY_REASON = "node(s) didn't match pod anti-affinity rules"
 EXISTING_REASON = "node(s) didn't satisfy existing pods anti-affinity rules"
-UNSUPPORTED = "pod (anti-)affinity with a namespaceSelector that selects by labels is not supported"
 
 
 def _terms(affinity: Mapping[str, Any], key: str) -> Sequence[Mapping[str, Any]]:
@@ -40,7 +33,7 @@ def _existing_anti_terms(nodes: NodeColumns, pod: PodInfo) -> Iterator[tuple[Pod
     """Yield the placed classes whose required anti-affinity selects the pod, with the term."""
     for other in nodes.anti_affinity_classes():
         for term in _terms(other.pod_anti_affinity, REQUIRED):
-            if selects(term, other)(pod.requirements):
+            if selects(term, other, nodes)(pod.requirements):
                 yield other, term
 
 
@@ -54,10 +47,6 @@ class InterPodAffinity:
         requirements = pod.requirements
         if not requirements.pod_affinity and not requirements.pod_anti_affinity:
             return SKIP if next(_existing_anti_terms(nodes, pod), None) is None else SUCCESS
-        for affinity in (requirements.pod_affinity, requirements.pod_anti_affinity):
-            preferred = [weighted["podAffinityTerm"] for weighted in _terms(affinity, PREFERRED)]
-            if any(namespace_selector_is_unsupported(term) for term in [*_terms(affinity, REQUIRED), *preferred]):
-                return PluginStatus(Code.UNSCHEDULABLE_AND_UNRESOLVABLE, UNSUPPORTED)
         return SUCCESS
 
     def filter(self, pod: PodInfo, nodes: NodeColumns) -> Sequence[Rejection]:
@@ -76,7 +65,7 @@ class InterPodAffinity:
         lacks = np.zeros(nodes.size, dtype=np.bool_)
         if not terms:
             return lacks
-        chosen = [selects(term, pod.requirements) for term in terms]
+        chosen = [selects(term, pod.requirements, nodes) for term in terms]
         counts = count_selected(nodes, lambda other: all(select(other) for select in chosen))
         # The first pod of a group that wants to be near its own kind may go anywhere that has the topology.
         first = not counts.any() and all(select(pod.requirements) for select in chosen)
@@ -88,7 +77,7 @@ class InterPodAffinity:
     def _meets_own_anti(self, pod: PodInfo, nodes: NodeColumns) -> Mask:
         meets = np.zeros(nodes.size, dtype=np.bool_)
         for term in _terms(pod.requirements.pod_anti_affinity, REQUIRED):
-            counts = count_selected(nodes, selects(term, pod.requirements))
+            counts = count_selected(nodes, selects(term, pod.requirements, nodes))
             meets |= sum_by_domain(counts, nodes.label_codes(term["topologyKey"])) > 0
         return meets
 
@@ -104,7 +93,7 @@ class InterPodAffinity:
         for affinity, sign in ((pod.requirements.pod_affinity, 1.0), (pod.requirements.pod_anti_affinity, -1.0)):
             for weighted in _terms(affinity, PREFERRED):
                 term = weighted["podAffinityTerm"]
-                counts = count_selected(nodes, selects(term, pod.requirements))
+                counts = count_selected(nodes, selects(term, pod.requirements, nodes))
                 total += sign * weighted["weight"] * sum_by_domain(counts, nodes.label_codes(term["topologyKey"]))
         low, high = (total.min(), total.max()) if nodes.size else (0.0, 0.0)
         return None if low == high else (total - low) * (MAX_SCORE / (high - low))

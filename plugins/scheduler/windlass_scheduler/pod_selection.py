@@ -27,21 +27,23 @@ def _with_label_keys(term: Mapping[str, Any], owner: PodRequirements) -> Mapping
     return {**selector, "matchExpressions": [*(selector.get("matchExpressions") or ()), *added]}
 
 
-def namespace_selector_is_unsupported(term: Mapping[str, Any]) -> bool:
-    """Say whether the term selects namespaces by labels, which the scheduler does not see. `{}` selects all."""
-    return bool(term.get("namespaceSelector"))
+def selects(term: Mapping[str, Any], owner: PodRequirements, nodes: NodeColumns) -> Selects:
+    """Return whether pods of a class are selected by a term of `owner`'s: in its namespaces, and by its labels.
 
-
-def selects(term: Mapping[str, Any], owner: PodRequirements) -> Selects:
-    """Return whether pods of a class are selected by a term of `owner`'s: in its namespaces, and by its labels."""
+    Its namespaces are those it names and those that its `namespaceSelector` selects (`{}`: all); without either, the
+    owner's.
+    """
     label_selector = from_label_selector(_with_label_keys(term, owner))
     namespaces = frozenset(term.get("namespaces") or ())
-    everywhere = term.get("namespaceSelector") == {}
-    if not namespaces and term.get("namespaceSelector") is None:
+    by_labels = term.get("namespaceSelector")
+    if not namespaces and by_labels is None:
         namespaces = frozenset({owner.namespace})
+    namespace_selector = from_label_selector(by_labels)
 
     def selected(other: PodRequirements) -> bool:
-        return (everywhere or other.namespace in namespaces) and label_selector.matches(other.labels)
+        if not label_selector.matches(other.labels):
+            return False
+        return other.namespace in namespaces or namespace_selector.matches(nodes.namespace_labels(other.namespace))
 
     return selected
 

@@ -67,7 +67,7 @@ class PodTopologySpread:
 
     def _counts(self, pod: PodInfo, nodes: NodeColumns, constraint: Mapping[str, Any], counted: Mask) -> Counts:
         term = {key: constraint.get(key) for key in ("labelSelector", "matchLabelKeys")}
-        return count_selected(nodes, selects(term, pod.requirements)) * counted
+        return count_selected(nodes, selects(term, pod.requirements, nodes)) * counted
 
     def _skewed(self, pod: PodInfo, nodes: NodeColumns, constraint: Mapping[str, Any], counted: Mask) -> Mask:
         domains = nodes.label_codes(constraint["topologyKey"])
@@ -77,7 +77,7 @@ class PodTopologySpread:
         if len(present) < (constraint.get("minDomains") or 1):
             least = 0
         term = {key: constraint.get(key) for key in ("labelSelector", "matchLabelKeys")}
-        itself = 1 if selects(term, pod.requirements)(pod.requirements) else 0
+        itself = 1 if selects(term, pod.requirements, nodes)(pod.requirements) else 0
         skewed: Mask = sums + itself - least > constraint["maxSkew"]
         return skewed
 

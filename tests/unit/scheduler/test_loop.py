@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from windlass.apis.resources import NODES, PODS
+from windlass.apis.resources import NAMESPACES, NODES, PODS
 from windlass.errors import ConflictError, NotFoundError, PluginError, UnavailableError
 from windlass.plugin.interfaces.per_node import per_node_filter, per_node_score
 from windlass.plugin.interfaces.scheduler import Code, PluginStatus, SchedulerPluginRegistration
@@ -49,13 +49,13 @@ class FakeCluster:
 
     def __init__(self, build):
         self.build = build
-        self.nodes, self.pods = FakeInformer(), FakeInformer()
+        self.namespaces, self.nodes, self.pods = FakeInformer(), FakeInformer(), FakeInformer()
         self.refuse, self.events, self.patches, self.bound = {}, [], [], {}
         self.busiest = self.busy = 0
         self.hold = None
 
     def informer(self, resource):
-        return {NODES: self.nodes, PODS: self.pods}[resource]
+        return {NAMESPACES: self.namespaces, NODES: self.nodes, PODS: self.pods}[resource]
 
     async def bind(self, namespace, pod_name, node_name, uid=""):
         self.busy += 1
@@ -174,6 +174,25 @@ async def test_a_new_node_and_a_changed_one_wake_pods(cluster):
         await settle(scheduler, 20)
         assert cluster.where("p") is None
         cluster.node("n0", labels={"a": "b"})
+        await settle(scheduler, 20)
+        assert cluster.where("p") == "n0"
+
+
+async def test_a_namespace_that_gets_a_label_wakes_pods_that_select_it(cluster):
+    term = {
+        "labelSelector": {},
+        "topologyKey": "kubernetes.io/hostname",
+        "namespaceSelector": {"matchLabels": {"a": "b"}},
+    }
+    affinity = {"podAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [term]}}
+    cluster.node("n0")
+    cluster.namespaces.put({"metadata": {"name": "near"}})
+    cluster.pod("other", namespace="near")
+    async with running(cluster) as scheduler:
+        cluster.pod("p", affinity=affinity)
+        await settle(scheduler)
+        assert cluster.where("p") is None
+        cluster.namespaces.put({"metadata": {"name": "near", "labels": {"a": "b"}}})
         await settle(scheduler, 20)
         assert cluster.where("p") == "n0"
 

@@ -67,10 +67,39 @@ def test_affinity_to_nobody_waits(build):
     assert message == "0/6 nodes are available: 6 node(s) didn't match pod affinity rules."
 
 
-def test_namespaces_selected_by_labels_are_refused_not_ignored(build):
+def test_namespaces_selected_by_labels(build):
+    """Also those whose labels change later; the owner's own namespace is none of them unless it is selected."""
     core = build.core(zoned(build))
-    term = affinity("podAffinity", namespaceSelector={"matchLabels": {"team": "x"}})
-    assert "namespaceSelector" in core.place(build.pod("p", affinity=term))
+    selector = {"namespaceSelector": {"matchLabels": {"team": "x"}}}
+    core.add(build.pod("web", namespace="near", labels={"app": "web"}), "n4")
+    core.add(build.pod("mine", labels={"app": "web"}), "n0")
+    core.table.set_namespace("near", {})
+    near, far = affinity("podAffinity", **selector), affinity("podAntiAffinity", **selector)
+    assert "didn't match pod affinity rules" in core.place(build.pod("p", affinity=near))
+    assert core.table.set_namespace("near", {"team": "x"})
+    assert not core.table.set_namespace("near", {"team": "x"})
+    assert core.place(build.pod("p", affinity=near)) == "n4"
+    places = [core.place(build.pod(f"q{i}", affinity=far), 9 - i) for i in range(10)]
+    assert "n4" not in places
+    assert core.table.set_namespace("near", None)
+    assert "didn't match pod affinity rules" in core.place(build.pod("r", affinity=near))
+
+
+def test_anti_affinity_of_pods_that_select_namespaces_by_label(build):
+    core = build.core(zoned(build, count=2))
+    shy = affinity("podAntiAffinity", namespaceSelector={"matchLabels": {"loud": "yes"}})
+    core.add(build.pod("shy", namespace="other", affinity=shy), "n0")
+    core.table.set_namespace("default", {"loud": "yes"})
+    places = [core.place(build.pod(f"p{i}", labels={"app": "web"}), 4 - i) for i in range(5)]
+    assert set(places) == {"n1"}
+
+
+def test_all_namespaces_and_named_ones(build):
+    core = build.core(zoned(build))
+    core.add(build.pod("web", namespace="near", labels={"app": "web"}), "n4")
+    assert core.place(build.pod("p", affinity=affinity("podAffinity", namespaceSelector={}))) == "n4"
+    both = affinity("podAffinity", namespaces=["near"], namespaceSelector={"matchLabels": {"no": "such"}})
+    assert core.place(build.pod("q", affinity=both)) == "n4"
 
 
 def test_preferred_terms_attract_and_repel(build):

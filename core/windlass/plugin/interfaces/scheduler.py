@@ -235,6 +235,10 @@ class NodeColumns(Protocol):
         """Return how many pods of one class each node has."""
         ...
 
+    def namespace_labels(self, namespace: str) -> Mapping[str, str]:
+        """Return a namespace's labels; none when it is not known."""
+        ...
+
     def node_infos(self) -> Sequence[NodeInfo]:
         """Return every row as plain Python. Slow for many nodes."""
         ...

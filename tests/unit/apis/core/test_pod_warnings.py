@@ -21,6 +21,8 @@ def test_what_is_obeyed_warns_of_nothing(make_pod):
             "nodeName": "n",
             "restartPolicy": "Never",
             "securityContext": {"runAsUser": 1},
+            "activeDeadlineSeconds": 60,
+            "readinessGates": [{"conditionType": "example.com/a"}],
         },
         {
             "command": ["sh"],
@@ -35,6 +37,12 @@ def test_what_is_obeyed_warns_of_nothing(make_pod):
             ],
             "envFrom": [{"configMapRef": {"name": "c"}}],
             "ports": [{"containerPort": 80}],
+            "livenessProbe": PROBE,
+            "readinessProbe": PROBE,
+            "startupProbe": PROBE,
+            "lifecycle": {"postStart": PROBE, "preStop": PROBE},
+            "terminationMessagePath": "/tmp/message",
+            "terminationMessagePolicy": "FallbackToLogsOnError",
             "resources": {"limits": {"cpu": "1"}},
             "securityContext": {
                 "privileged": True,
@@ -50,8 +58,6 @@ def test_what_is_obeyed_warns_of_nothing(make_pod):
 @pytest.mark.parametrize(
     ("spec", "container", "field", "part"),
     [
-        ({}, {"livenessProbe": PROBE}, "spec.containers[0].livenessProbe", "host agent"),
-        ({}, {"lifecycle": {"postStart": PROBE}}, "spec.containers[0].lifecycle", "host agent"),
         (
             {},
             {"securityContext": {"runAsNonRoot": True}},
@@ -62,9 +68,9 @@ def test_what_is_obeyed_warns_of_nothing(make_pod):
         ({"hostUsers": False}, {}, "spec.hostUsers", "host agent"),
         ({"volumes": [{"name": "v"}]}, {}, "spec.volumes[0]", "host agent"),
         (
-            {"initContainers": [{"name": "i", "image": "x", "livenessProbe": PROBE}]},
+            {"initContainers": [{"name": "i", "image": "x", "securityContext": {"seLinuxOptions": {"user": "u"}}}]},
             {},
-            "spec.initContainers[0].livenessProbe",
+            "spec.initContainers[0].securityContext.seLinuxOptions",
             "host agent",
         ),
     ],

@@ -18,17 +18,14 @@ class Unobeyed(NamedTuple):
 
 
 POD = (
-    Unobeyed("activeDeadlineSeconds"),
     Unobeyed("dnsConfig"),
     Unobeyed("dnsPolicy", harmless=("ClusterFirst",)),
-    Unobeyed("ephemeralContainers"),
     Unobeyed("hostAliases"),
     Unobeyed("hostIPC", harmless=(False,)),
     Unobeyed("hostPID", harmless=(False,)),
     Unobeyed("hostUsers", harmless=(True,)),
     Unobeyed("os.name", harmless=("linux",)),
     Unobeyed("overhead"),
-    Unobeyed("readinessGates"),
     Unobeyed("resourceClaims"),
     Unobeyed("resources"),
     Unobeyed("runtimeClassName"),
@@ -44,15 +41,9 @@ POD_SECURITY = tuple(Unobeyed(f"securityContext.{field}") for field in (
 ))
 
 CONTAINER = (
-    Unobeyed("lifecycle"),
-    Unobeyed("livenessProbe"),
-    Unobeyed("readinessProbe"),
     Unobeyed("resizePolicy"),
     Unobeyed("resources.claims"),
-    Unobeyed("startupProbe"),
     Unobeyed("stdinOnce", harmless=(False,)),
-    Unobeyed("terminationMessagePath", harmless=("/dev/termination-log",)),
-    Unobeyed("terminationMessagePolicy", harmless=("File",)),
     Unobeyed("volumeDevices"),
     Unobeyed("volumeMounts"),
     *(Unobeyed(f"securityContext.{field}") for field in (

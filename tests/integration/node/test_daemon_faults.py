@@ -1,0 +1,188 @@
+"""The Docker daemon dies, stops, hangs for one container, or is used behind the agent's back."""
+
+import json
+import os
+import signal
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+pytestmark = [pytest.mark.docker, pytest.mark.root, pytest.mark.kubectl]
+
+
+@pytest.fixture
+def pod(machine, sleeper):
+    machine.create("target", sleeper())
+    machine.wait(lambda: machine.is_ready("target"))
+    yield "target"
+    machine.kubectl("delete", "pod", "target", "--timeout=60s", "--ignore-not-found")
+
+
+def test_the_daemon_is_killed_and_comes_back(machine, pod):
+    """N60: the pod is back with restartCount 1, in a new sandbox; the old address is free."""
+    before = machine.footprint()
+    machine.dockerd.kill()
+    machine.dockerd.start()
+    machine.wait(lambda: machine.main(pod).get("restartCount") == 1 and machine.is_ready(pod))
+    assert len(machine.containers(pod, "running")) == 2
+    machine.wait(lambda: len(machine.footprint()["links"]) == len(before["links"]))
+    machine.wait(lambda: len(machine.footprint()["files"]) == len(before["files"]))
+
+
+def test_the_daemon_stands_still(machine, pod):
+    """N61: the node says so, and nothing is started twice when the daemon goes on."""
+    assert machine.dockerd.process is not None
+    before = machine.main(pod)
+    os.kill(machine.dockerd.process.pid, signal.SIGSTOP)
+    try:
+        machine.wait(lambda: machine.node_condition()["status"] == "False")
+        assert "container runtime is down" in machine.node_condition()["message"]
+    finally:
+        os.kill(machine.dockerd.process.pid, signal.SIGCONT)
+    machine.wait(lambda: machine.node_condition()["status"] == "True")
+    assert machine.main(pod)["containerID"] == before["containerID"]
+    assert len(machine.containers(pod)) == 2
+
+
+@pytest.mark.parametrize("verb", ["rm -f", "stop -t 0", "kill"])
+def test_a_container_is_ended_behind_our_back(machine, pod, verb):
+    """N63."""
+    container = machine.main(pod)["containerID"].removeprefix("docker://")
+    count = machine.main(pod)["restartCount"]
+    machine.dockerd.docker(*verb.split(), container)
+    machine.wait(lambda: machine.main(pod).get("restartCount") == count + 1 and machine.is_ready(pod))
+
+
+def test_the_sandbox_is_removed_behind_our_back(machine, pod):
+    """N63."""
+    (sandbox,) = [name for name in machine.containers(pod) if "POD" in name or "main" not in name]
+    machine.dockerd.docker("rm", "-f", sandbox)
+    machine.wait(lambda: machine.main(pod).get("restartCount") == 1 and machine.is_ready(pod))
+    assert len(machine.containers(pod, "running")) == 2
+
+
+def test_a_renamed_container_is_still_ours_and_a_foreign_one_is_not(machine, pod):
+    """N63."""
+    container = machine.main(pod)["containerID"].removeprefix("docker://")
+    foreign = machine.dockerd.docker("run", "-d", "--network=none", "busybox:local", "sleep", "1000").strip()
+    machine.dockerd.docker("rename", container, "somebody")
+    machine.kubectl("delete", "pod", pod, "--timeout=60s")
+    machine.wait(lambda: container[:12] not in machine.dockerd.docker("ps", "-aq"))
+    machine.kill_agent()
+    machine.up()
+    assert foreign[:12] in machine.dockerd.docker("ps", "-q")
+    machine.dockerd.docker("rm", "-f", foreign)
+
+
+def test_a_paused_container_does_not_hold_up_its_deletion(machine, pod):
+    """N63."""
+    container = machine.main(pod)["containerID"].removeprefix("docker://")
+    machine.dockerd.docker("pause", container)
+    machine.kubectl("delete", "pod", pod, "--timeout=90s")
+    machine.wait(lambda: machine.containers(pod) == [])
+
+
+class HangingProxy:
+    """Passes Docker's API on, but never answers an inspect of one container."""
+
+    def __init__(self, path: Path, upstream: Path) -> None:
+        self.path, self.upstream = path, upstream
+        self.victim = b"nobody"
+        self.hung: list[socket.socket] = []
+        self._server = socket.socket(socket.AF_UNIX)
+        self._server.bind(str(path))
+        self._server.listen(256)
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                client, _ = self._server.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._serve, args=(client,), daemon=True).start()
+
+    def _serve(self, client: socket.socket) -> None:
+        upstream = socket.socket(socket.AF_UNIX)
+        upstream.connect(str(self.upstream))
+        threading.Thread(target=self._copy, args=(upstream, client), daemon=True).start()
+        try:
+            while data := client.recv(65536):
+                if b"/containers/" + self.victim in data and b"/json" in data.split(b"\r\n", 1)[0]:
+                    self.hung.append(client)
+                    return
+                upstream.sendall(data)
+        except OSError:
+            return
+        finally:
+            if client not in self.hung:
+                upstream.close()
+
+    def _copy(self, source: socket.socket, target: socket.socket) -> None:
+        try:
+            while data := source.recv(65536):
+                target.sendall(data)
+        except OSError:
+            return
+        finally:
+            target.close()
+
+    def close(self) -> None:
+        self._server.close()
+        for client in self.hung:
+            client.close()
+
+
+@pytest.fixture
+def hanging(machine) -> Iterator[HangingProxy]:
+    """The machine's agent behind a proxy."""
+    proxy = HangingProxy(machine.dockerd.root / "hang.sock", machine.dockerd.socket)
+    machine.kill_agent()
+    original, machine.endpoint = machine.endpoint, f"unix://{proxy.path}"
+    machine.up()
+    yield proxy
+    machine.kill_agent()
+    machine.endpoint = original
+    proxy.close()
+    machine.up()
+
+
+def test_one_container_whose_inspect_hangs_holds_up_its_own_pod_only(machine, hanging, sleeper):
+    """N62: others start, run and end; the node stays Ready; also with an agent that has just started."""
+    machine.create("hung", sleeper())
+    machine.wait(lambda: machine.is_ready("hung"))
+    hanging.victim = machine.main("hung")["containerID"].removeprefix("docker://").encode()
+    machine.dockerd.docker("kill", hanging.victim.decode())
+    machine.wait(lambda: hanging.hung)
+    machine.create("well", sleeper())
+    machine.wait(lambda: machine.is_ready("well"))
+    machine.kill_agent()
+    machine.up()
+    machine.create("later", sleeper())
+    machine.wait(lambda: machine.is_ready("later"))
+    machine.kubectl("delete", "pod", "well", "later", "--timeout=60s")
+    assert machine.node_condition()["status"] == "True"
+    hanging.victim = b"nobody"
+    machine.wait(lambda: machine.main("hung").get("restartCount") == 1 and machine.is_ready("hung"))
+    machine.kubectl("delete", "pod", "hung", "--timeout=60s")
+
+
+def test_the_machine_reboots(machine, pod):
+    """N74: every process gone, the state under /run gone; one set of containers comes back, counted as a restart."""
+    before = machine.footprint()
+    machine.kill_agent()
+    ids = machine.dockerd.docker("ps", "-q").split()
+    pids = [json.loads(machine.dockerd.docker("inspect", i))[0]["State"]["Pid"] for i in ids]
+    machine.dockerd.kill()
+    for pid in pids:
+        os.kill(pid, signal.SIGKILL)
+    for entry in (machine.dockerd.root / "exec").glob("*"):
+        machine.run("rm", "-rf", str(entry), check=False)
+    machine.dockerd.start()
+    machine.up()
+    machine.wait(lambda: machine.main(pod).get("restartCount") == 1 and machine.is_ready(pod))
+    assert len(machine.containers(pod, "running")) == 2
+    machine.wait(lambda: len(machine.footprint()["links"]) == len(before["links"]))

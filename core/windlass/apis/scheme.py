@@ -17,6 +17,7 @@ from windlass.apis.core.v1 import (
 )
 from windlass.apis.discovery import v1 as discovery
 from windlass.apis.events import v1 as events
+from windlass.apis.networking import v1 as networking
 from windlass.apis.node import v1 as node_group
 from windlass.apis.scheduling import v1 as scheduling
 
@@ -35,6 +36,7 @@ MODULES = (
     coordination,
     discovery,
     events,
+    networking,
     node_group,
     scheduling,
 )

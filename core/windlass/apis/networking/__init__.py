@@ -1,0 +1,1 @@
+"""networking.k8s.io: what comes in from outside, and who may speak to whom."""

@@ -2,9 +2,11 @@
 
 import asyncio
 from collections.abc import Coroutine
-from typing import Any
+from typing import Any, TypeVar
 
 from windlass.clock import Clock
+
+T = TypeVar("T")
 
 
 class Deadline:
@@ -58,3 +60,16 @@ async def every(*coroutines: Coroutine[Any, Any, Any]) -> None:
     for result in results:
         if isinstance(result, BaseException):
             raise result
+
+
+async def to_its_end(work: Coroutine[Any, Any, T]) -> T:
+    """Finish the work even when the caller is cancelled: for what would leave something that nobody knows of."""
+    task = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        if not task.done():
+            await asyncio.wait({task})
+        if not task.cancelled():
+            task.exception()  # the cancellation is what the caller hears of
+        raise

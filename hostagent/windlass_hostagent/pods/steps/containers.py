@@ -7,6 +7,7 @@ from windlass.errors import ApiError, RuntimeDriverError
 from windlass.plugin.interfaces.runtime import ContainerConfig, Mount
 from windlass_hostagent.context import AgentContext
 from windlass_hostagent.failpoints import fail_point
+from windlass_hostagent.pods.deadline import to_its_end
 from windlass_hostagent.pods.env import EnvContext, EnvError, build_env, expand, sources
 from windlass_hostagent.pods.observation import LABEL_CONTAINER, LABEL_HASH
 from windlass_hostagent.pods.plan import ContainerStart, definition_hash
@@ -90,7 +91,7 @@ async def start_container(
             mounts = await container_mounts(context, pod, start.spec, env)
             message_log = prepare_message_log(context, pod, start.spec, start.attempt)
             config = container_config(context, pod, start, env, [*mounts, message_log])
-            container_id = await context.runtime.create_container(sandbox_id, config)
+            container_id = await to_its_end(context.runtime.create_container(sandbox_id, config))
         except (RuntimeDriverError, OSError) as error:
             context.event(pod, "Warning", "Failed", f"Error: {error}", name)
             raise _as(error, "CreateContainerError") from error

@@ -82,6 +82,12 @@ def pods(cluster: Any, namespace: str) -> Pods:
     return Pods(cluster, namespace)
 
 
+@pytest.fixture
+def pods_of() -> type[Pods]:
+    """For tests that choose their cluster themselves."""
+    return Pods
+
+
 @pytest.fixture(name="shell")
 def shell_fixture() -> Callable[..., dict[str, Any]]:
     return shell

@@ -126,6 +126,7 @@ class Node:
             await self.clock.settle()
 
     async def advance(self, seconds):
+        await self.settle()
         await self.clock.advance(seconds)
         await self.settle()
 

@@ -19,6 +19,7 @@ from windlass.scheduler.binding import Binder
 from windlass.scheduler.columns import NodeTable
 from windlass.scheduler.diagnosis import Diagnosis
 from windlass.scheduler.framework import Framework, PluginFailureError, load_plugins
+from windlass.scheduler.nominations import Nominations
 from windlass.scheduler.podinfo import PodParser
 from windlass.scheduler.preview import TablePreview
 from windlass.scheduler.queue import Place, QueuedPod, SchedulingQueue
@@ -72,6 +73,7 @@ class Scheduler:
         self.framework = Framework(load_plugins(registrations, options.get("plugins") or {}))
         self.table = NodeTable()
         self.queue = SchedulingQueue(clock, self.framework.queue_sort, self.framework.pre_enqueue)
+        self._nominations = Nominations(self.table, lambda uid: self.queue.get(uid) is not None)
         self._planner = BatchPlanner(self.framework, self.table, int(options.get("seed", 0)))
         self._binder = Binder(self.framework, self.table, client, clock)
         self._tracker = ClusterTracker(
@@ -168,18 +170,25 @@ class Scheduler:
         known: tuple[int, Diagnosis] | None = None
         for index, queued in enumerate(batch):
             try:
-                if known is not None and known[0] == self.table.version:
-                    result: int | Diagnosis = known[1]
-                else:
-                    result = self._planner.place(queued.pod, len(batch) - index - 1)
-                if isinstance(result, Diagnosis):
-                    self._unschedulable(queued, result)
-                    known = (self.table.version, result)
-                else:
-                    self._reserve(queued, result)
+                with self._nominations.kept_from(queued.pod):
+                    known = self._decide(queued, len(batch) - index - 1, known)
             except PluginFailureError as error:
                 self._failed(queued, str(error))
         return len(batch)
+
+    def _decide(
+        self, queued: QueuedPod, more: int, known: tuple[int, Diagnosis] | None
+    ) -> tuple[int, Diagnosis] | None:
+        """Place a pod, or say why not. `known`: why the one before found nothing, at which version of the table."""
+        if known is not None and known[0] == self.table.version:
+            result: int | Diagnosis = known[1]
+        else:
+            result = self._planner.place(queued.pod, more)
+        if isinstance(result, Diagnosis):
+            self._unschedulable(queued, result)
+            return self.table.version, result
+        self._reserve(queued, result)
+        return known
 
     def _reserve(self, queued: QueuedPod, row: int) -> None:
         node_name = self.table.names[row]
@@ -211,6 +220,7 @@ class Scheduler:
         else:
             self.queue.retry(queued)  # it may be helped next time
         if help_offered.node_name:
+            self._nominations.promise(queued.pod, help_offered.node_name)
             queued.backoff_until = 0.0  # when the victims have gone it must come before those that it preempted
         self._report(queued, UNSCHEDULABLE, diagnosis.message, help_offered.node_name)
         for victim in help_offered.victims:

@@ -417,6 +417,51 @@ async def test_preemption_deletes_the_least_important_and_takes_its_place(cluste
         assert cluster.patches[-1][0] == "replacement"
 
 
+async def test_room_promised_to_a_pod_is_kept_until_all_its_victims_have_gone(cluster):
+    """C314: two victims go one after the other; a lesser pod does not slip in between, a greater one may."""
+    cluster.node("n0", cpu="2")
+    cluster.deleted = []
+
+    async def delete(resource, name, namespace="", *, uid=""):
+        cluster.deleted.append(name)
+
+    cluster.delete = delete
+    for name in ("low1", "low2"):
+        cluster.pods.put(cluster.build.pod(name, requests={"cpu": "1"}, priority=1, node_name="n0"))
+    async with running(cluster) as scheduler:
+        cluster.pod("high", requests={"cpu": "2"}, priority=9)
+        await settle(scheduler)
+        assert sorted(cluster.deleted) == ["low1", "low2"]
+        cluster.pods.remove("low1", "default")
+        cluster.pod("lesser", requests={"cpu": "1"}, priority=1)
+        cluster.pod("equal", requests={"cpu": "1"}, priority=9)
+        await settle(scheduler, 15)
+        assert cluster.bound == {}
+        cluster.pods.remove("low2", "default")
+        await settle(scheduler, 15)
+        assert cluster.bound == {("default", "high"): "n0"}
+        assert scheduler.table.requested[0, 0] == 2000
+
+
+async def test_a_promise_ends_with_the_pod(cluster):
+    cluster.node("n0", cpu="2")
+
+    async def delete(resource, name, namespace="", *, uid=""):
+        """Victims take their time."""
+
+    cluster.delete = delete
+    for name in ("low1", "low2"):
+        cluster.pods.put(cluster.build.pod(name, requests={"cpu": "1"}, priority=1, node_name="n0"))
+    async with running(cluster) as scheduler:
+        cluster.pod("high", requests={"cpu": "2"}, priority=9)
+        await settle(scheduler)
+        cluster.pods.remove("high", "default")
+        cluster.pods.remove("low1", "default")
+        cluster.pod("lesser", requests={"cpu": "1"}, priority=1)
+        await settle(scheduler, 15)
+        assert cluster.bound == {("default", "lesser"): "n0"}
+
+
 async def test_who_may_not_preempt_says_so(cluster):
     cluster.node("n0", cpu="1")
     cluster.pods.put(cluster.build.pod("low", requests={"cpu": "1"}, priority=1, node_name="n0"))

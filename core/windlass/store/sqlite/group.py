@@ -7,6 +7,7 @@ statement. So a group of any size needs a handful of them, not three for every o
 import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TypeVar
 
 from windlass.errors import GuardError, KeyExistsError, RevisionMismatchError, WindlassError
@@ -15,6 +16,10 @@ from windlass.store.sqlite.database import last_revision
 
 ROWS = 64
 """Most rows of one statement, which is well below SQLite's bound on parameters."""
+UPSERT = (
+    " ON CONFLICT (key) DO UPDATE SET value = excluded.value, revision = excluded.revision, "
+    "create_revision = excluded.create_revision"
+)
 T = TypeVar("T")
 
 
@@ -71,8 +76,7 @@ class Group:
         known: dict[str, tuple[int, int]] = {}
         for some in _parts(list(keys)):
             rows = self._connection.execute(
-                f"SELECT key, revision, create_revision FROM objects WHERE key IN ({_marks(len(some))})",  # noqa: S608
-                some,
+                _statement("SELECT key, revision, create_revision FROM objects WHERE key IN (", len(some), 1, ")"), some
             )
             known.update((key, (revision, created)) for key, revision, created in rows)
         return known
@@ -111,19 +115,17 @@ class Group:
     def _write(self) -> None:
         for some in _parts(self._changes):
             self._connection.execute(
-                f"INSERT INTO changes (type, key, value, revision, create_revision) VALUES {_rows(len(some), 5)}",  # noqa: S608
+                _statement("INSERT INTO changes (type, key, value, revision, create_revision) VALUES ", len(some), 5),
                 [field for change in some for field in (change.type.value, *change[1:])],
             )
         newest = self._newest.values()
         for some in _parts([change for change in newest if change.type is ChangeType.PUT]):
             self._connection.execute(
-                f"INSERT INTO objects (key, value, revision, create_revision) VALUES {_rows(len(some), 4)} "  # noqa: S608
-                "ON CONFLICT (key) DO UPDATE SET value = excluded.value, revision = excluded.revision, "
-                "create_revision = excluded.create_revision",
+                _statement("INSERT INTO objects (key, value, revision, create_revision) VALUES ", len(some), 4, UPSERT),
                 [field for change in some for field in change[1:]],
             )
         for gone in _parts([change.key for change in newest if change.type is ChangeType.DELETE]):
-            self._connection.execute(f"DELETE FROM objects WHERE key IN ({_marks(len(gone))})", gone)  # noqa: S608
+            self._connection.execute(_statement("DELETE FROM objects WHERE key IN (", len(gone), 1, ")"), gone)
 
 
 def compact(connection: sqlite3.Connection, keep: int) -> None:
@@ -143,9 +145,7 @@ def _parts(rows: list[T]) -> Iterator[list[T]]:
         start += size
 
 
-def _marks(count: int) -> str:
-    return ", ".join("?" * count)
-
-
-def _rows(count: int, columns: int) -> str:
-    return ", ".join([f"({_marks(columns)})"] * count)
+@lru_cache(maxsize=64)
+def _statement(start: str, rows: int, columns: int, end: str = "") -> str:
+    row = "?" if columns == 1 else f"({', '.join('?' * columns)})"
+    return start + ", ".join([row] * rows) + end

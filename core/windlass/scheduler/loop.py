@@ -222,6 +222,8 @@ class Scheduler:
         if help_offered.node_name:
             self._nominations.promise(queued.pod, help_offered.node_name)
             queued.backoff_until = 0.0  # when the victims have gone it must come before those that it preempted
+        elif help_offered.message or not diagnosis.candidates:
+            self._nominations.reconsider(queued.pod)
         self._report(queued, UNSCHEDULABLE, diagnosis.message, help_offered.node_name)
         for victim in help_offered.victims:
             self._jobs.put_nowait(lambda victim=victim: self._evict(victim, queued.pod))  # type: ignore[misc]

@@ -22,6 +22,14 @@ class Nominations:
         """Keep room for a pod on a node, until it is bound or gone."""
         self._promised[pod.uid] = (pod, node_name)
 
+    def reconsider(self, pod: PodInfo) -> None:
+        """Take the promise back when the pod found no node although none of its victims is still on the way out."""
+        _, node_name = self._promised.get(pod.uid, (pod, ""))
+        row = self._table.rows.get(node_name)
+        going = [] if row is None else self._table.placements.pods(row)
+        if not any(other.obj["metadata"].get("deletionTimestamp") and other.priority < pod.priority for other in going):
+            self._promised.pop(pod.uid, None)
+
     @contextmanager
     def kept_from(self, pod: PodInfo) -> Iterator[None]:
         """Count as taken what is promised to others at least as important, while this pod is placed."""

@@ -462,6 +462,33 @@ async def test_a_promise_ends_with_the_pod(cluster):
         assert cluster.bound == {("default", "lesser"): "n0"}
 
 
+async def test_a_promise_that_cannot_be_kept_is_taken_back(cluster):
+    """The node is tainted while the victim goes: whoever tolerates that may have the room."""
+    cluster.node("n0", cpu="2")
+
+    async def delete(resource, name, namespace="", *, uid=""):
+        cluster.pod(
+            name,
+            requests={"cpu": "2"},
+            priority=1,
+            node_name="n0",
+            metadata={"deletionTimestamp": "2026-01-01T00:00:00Z"},
+        )
+
+    cluster.delete = delete
+    cluster.pods.put(cluster.build.pod("low", requests={"cpu": "2"}, priority=1, node_name="n0"))
+    async with running(cluster) as scheduler:
+        cluster.pod("high", requests={"cpu": "2"}, priority=9)
+        await settle(scheduler)
+        cluster.node("n0", cpu="2", taints=[("k", "v", "NoSchedule")])
+        cluster.pods.remove("low", "default")
+        await settle(scheduler, 15)
+        assert cluster.bound == {}
+        cluster.pod("lesser", requests={"cpu": "1"}, priority=1, tolerations=[{"operator": "Exists"}])
+        await settle(scheduler, 400)
+        assert cluster.bound == {("default", "lesser"): "n0"}
+
+
 async def test_who_may_not_preempt_says_so(cluster):
     cluster.node("n0", cpu="1")
     cluster.pods.put(cluster.build.pod("low", requests={"cpu": "1"}, priority=1, node_name="n0"))

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from marshmallow import Schema, fields
+from marshmallow import Schema, fields, validate
 
 from windlass.plugin.hookspecs import hookimpl
 from windlass.plugin.registration import DriverRegistration
@@ -15,6 +15,10 @@ class ProcessSchema(Schema):
     """The section `windlass-runtime-process`."""
 
     isolated = fields.Boolean()
+    log_max_bytes = fields.Integer(validate=validate.Range(min=4096))
+    log_max_files = fields.Integer(validate=validate.Range(min=1, max=12))
+    max_image_bytes = fields.Integer(validate=validate.Range(min=1))
+    pids_limit = fields.Integer(validate=validate.Range(min=0))
 
 
 def _build(config: Mapping[str, Any]) -> Any:

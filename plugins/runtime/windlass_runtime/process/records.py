@@ -1,34 +1,24 @@
 """The process runtime's records: one directory per sandbox and per container, files written whole. Blocking, quick."""
 
+import contextlib
 import hashlib
-import json
-import os
 import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, unquote
 
-from windlass.plugin.interfaces.runtime import ContainerState, ContainerStatus, Image, SandboxStatus
+from windlass.plugin.interfaces.runtime import ContainerState, ContainerStatus, SandboxStatus
 from windlass_runtime.process import cgroups
-from windlass_runtime.process.shim import start_time, write_json
+from windlass_runtime.process import syscalls as sys_
+from windlass_runtime.process.files import read_json, start_time, write_json
 
-HOST_IMAGE = "host"
 LOST_EXIT_CODE = 137
 
 
 def digest(*parts: object) -> str:
     """Make an id."""
     return hashlib.sha256("\0".join(str(p) for p in parts).encode()).hexdigest()
-
-
-def read_json(path: Path) -> dict[str, Any] | None:
-    """Read a record; None when it is not there."""
-    try:
-        return dict(json.loads(path.read_text()))
-    except FileNotFoundError:
-        return None
 
 
 def alive(run: Mapping[str, Any] | None, pid: str, start: str) -> bool:
@@ -44,7 +34,7 @@ class Records:
 
     def prepare(self) -> None:
         """Make the directories."""
-        for name in ("sandboxes", "containers", "images"):
+        for name in ("sandboxes", "containers"):
             (self.root / name).mkdir(parents=True, exist_ok=True, mode=0o700)
 
     def sandbox_dir(self, sandbox_id: str) -> Path:
@@ -118,34 +108,20 @@ class Records:
                 yield found
 
     def remove(self, directory: Path) -> None:
-        """Remove a record, its name first, so that a half-removed one is none."""
-        if not directory.exists():
-            return
+        """Remove a record with what the kernel holds for it, its name first, so that a half-removed one is none."""
+        config = read_json(directory / "config.json") or {}
         (directory / "config.json").unlink(missing_ok=True)
+        if config.get("cgroup"):
+            cgroups.remove(config["cgroup"])
+        if config.get("shm") and Path(config["shm"]).parent == directory:
+            with contextlib.suppress(OSError):
+                sys_.unmount(config["shm"])
         shutil.rmtree(directory, ignore_errors=True)
-        cgroups.remove(directory.name)
 
-    def image_dir(self, image: str) -> Path | None:
-        """Return an image's root file system; None when it is not here."""
-        if image == HOST_IMAGE or image.startswith(f"{HOST_IMAGE}:"):
-            return Path("/")
-        path = self.root / "images" / quote(image, safe="") / "rootfs"
-        return path if path.is_dir() else None
-
-    def image_config(self, image: str) -> dict[str, Any]:
-        """Return an image's defaults (Entrypoint, Cmd, Env, WorkingDir, User), as in the OCI image config."""
-        return read_json(self.root / "images" / quote(image, safe="") / "config.json") or {}
-
-    def images(self) -> Iterator[Image]:
-        """Describe all images."""
-        for entry in sorted((self.root / "images").iterdir()):
-            if (entry / "rootfs").is_dir():
-                name = unquote(entry.name)
-                yield Image(f"sha256:{digest(name)}", (name,), _size(entry / "rootfs"))
-
-
-def _size(root: Path) -> int:
-    return sum(os.lstat(os.path.join(folder, name)).st_size for folder, _, names in os.walk(root) for name in names)  # noqa: PTH118 - walks quickly
+    def layers_in_use(self) -> set[str]:
+        """Return the layers that containers stand on."""
+        configs = (read_json(entry / "config.json") for entry in (self.root / "containers").iterdir())
+        return {layer for config in configs if config for layer in config.get("layers") or ()}
 
 
 def _checked(identifier: str) -> str:

@@ -17,7 +17,10 @@ from windlass.errors import RuntimeDriverError
 from windlass.logs import get_logger
 from windlass.plugin.interfaces.runtime import (
     ContainerConfig,
+    ContainerStats,
     ContainerStatus,
+    ContainerStream,
+    ExecResult,
     Image,
     LogLine,
     RegistryAuth,
@@ -30,11 +33,15 @@ from windlass_runtime import pause
 from windlass_runtime.docker import images, logs, translate
 from windlass_runtime.docker.engine import DEFAULT_ENDPOINT, DockerApiError, DockerEngine, NotFound
 from windlass_runtime.docker.inventory import Inventory
+from windlass_runtime.docker.processes import Processes
+from windlass_runtime.docker.stats import StatsReader
 from windlass_runtime.oom import lowest_oom_score_adj
 
 CONCURRENT_STARTS = 8
 """Docker's creations run side by side up to here; more only makes its own locks longer."""
 KILL_WAIT_SECONDS = 10.0
+DETACHED_SECONDS = 2.0
+"""A container that runs on this long after its streams have ended was only detached from."""
 EVENTS = {"start": "started", "die": "stopped", "destroy": "removed", "oom": "oom"}
 log = get_logger(__name__)
 
@@ -47,6 +54,9 @@ class DockerDriver:
         self._node_name = node_name
         self._clock = clock
         self._inventory = Inventory(engine, node_name)
+        self._processes = Processes(engine)
+        self._stats = StatsReader(clock)
+        self._root_dir = ""
         self._slots = asyncio.Semaphore(CONCURRENT_STARTS)
         self._prepared = False
         self._oom_floor = oom_floor
@@ -68,15 +78,20 @@ class DockerDriver:
 
     async def status(self) -> RuntimeStatus:
         """Ask Docker for its version."""
-        version = await self._engine.call(lambda c: c.version())
-        return RuntimeStatus(ready=self._prepared, name="docker", version=str(version.get("Version", "unknown")))
+        version = await self._engine.request("GET", "/version")
+        if not self._root_dir:
+            self._root_dir = str((await self._engine.request("GET", "/info")).get("DockerRootDir") or "")
+        return RuntimeStatus(
+            ready=self._prepared,
+            name="docker",
+            version=str(version.get("Version", "unknown")),
+            image_filesystem=self._root_dir,
+        )
 
     async def _create(self, name: str, body: dict[str, Any], reason: str) -> str:
         """Create a container, or find the one of that name that an earlier call made."""
         try:
-            made = await self._engine.call(
-                lambda c: c.create_container_from_config(body, name)  # type: ignore[no-untyped-call]
-            )
+            made = await self._engine.request("POST", "/containers/create", params={"name": name}, body=body)
         except NotFound as error:
             raise RuntimeDriverError(
                 str(error.explanation), reason="ErrImageNeverPull" if "image" in str(error) else reason
@@ -98,7 +113,7 @@ class DockerDriver:
     async def _start(self, container_id: str, reason: str) -> None:
         self._inventory.touch(container_id)
         try:
-            await self._engine.call(lambda c: c.start(container_id))
+            await self._engine.request("POST", f"/containers/{container_id}/start")
         except DockerApiError as error:
             self._inventory.touch(container_id)
             raise RuntimeDriverError(str(error.explanation), reason=reason) from error
@@ -154,7 +169,7 @@ class DockerDriver:
         """Send a signal; a container that is gone or has ended is fine."""
         self._inventory.touch(container_id)
         try:
-            await self._engine.call(lambda c: c.kill(container_id, signal))
+            await self._engine.request("POST", f"/containers/{container_id}/kill", params={"signal": signal})
         except DockerApiError as error:
             if error.status_code not in (404, 409) and "is not running" not in str(error.explanation):
                 raise RuntimeDriverError(f"cannot signal {container_id[:12]}: {error.explanation}") from error
@@ -176,7 +191,7 @@ class DockerDriver:
         """Remove it with its anonymous volumes."""
         self._inventory.touch(container_id)
         try:
-            await self._engine.call(lambda c: c.remove_container(container_id, v=True, force=True))
+            await self._engine.request("DELETE", f"/containers/{container_id}", params={"v": "1", "force": "1"})
         except NotFound:
             log.debug("container_already_removed", container=container_id)
         except DockerApiError as error:
@@ -209,9 +224,46 @@ class DockerDriver:
             async for line in lines:
                 yield line
 
+    async def exec_sync(
+        self, container_id: str, command: Sequence[str], *, timeout_seconds: float, max_output_bytes: int = 16_384
+    ) -> ExecResult:
+        """Run a command to its end."""
+        return await self._processes.exec_sync(
+            container_id, command, timeout_seconds=timeout_seconds, max_output_bytes=max_output_bytes
+        )
+
+    async def exec(self, container_id: str, command: Sequence[str], *, stdin: bool, tty: bool) -> ContainerStream:
+        """Begin a command and connect to it."""
+        return await self._processes.exec(container_id, command, stdin=stdin, tty=tty)
+
+    async def attach(self, container_id: str, *, stdin: bool) -> ContainerStream:
+        """Connect to the container's first process."""
+        attrs = await self._inventory.inspect(container_id)
+        if attrs is None or not attrs["State"].get("Running"):
+            raise RuntimeDriverError(f"container {container_id[:12]} is not running", reason="ContainerNotRunning")
+        tty = bool(attrs["Config"].get("Tty"))
+        return await self._processes.attach(
+            container_id, stdin=stdin, tty=tty, exit_code=lambda: self._exit_code(container_id)
+        )
+
+    async def _exit_code(self, container_id: str) -> int:
+        """Return how an attached container ended; 0 when only the connection did, 137 when it was removed."""
+        if not await self._inventory.wait_exit(container_id, DETACHED_SECONDS):
+            return 0
+        attrs = await self._inventory.inspect(container_id)
+        return int(attrs["State"].get("ExitCode") or 0) if attrs else 137
+
+    async def container_stats(self) -> Sequence[ContainerStats]:
+        """Measure every running container."""
+        return await self._stats.read(await self._inventory.look("container"))
+
     async def pull_image(self, image: str, auth: RegistryAuth | None = None) -> str:
         """Pull from the image's registry."""
         return await images.pull(self._engine, image, auth)
+
+    async def import_images(self, archive: str) -> Sequence[str]:
+        """Load a saved image."""
+        return await images.load(self._engine, archive)
 
     async def image_status(self, image: str) -> Image | None:
         """Look for a local image."""

@@ -2,13 +2,15 @@
 
 A call that hangs (k8s #94829) costs one thread until its socket times out, and nothing else: the others go on. The two
 endless streams, events and followed logs, do not use threads at all but aiohttp on the same socket, because a thread
-that is blocked in `recv` cannot be cancelled.
+that is blocked in `recv` cannot be cancelled. `request` goes the same way for the calls that pods make all the time.
 """
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from types import SimpleNamespace
+from typing import Any, TypeVar
 
 import aiohttp
 import docker
@@ -24,6 +26,17 @@ CALL_SECONDS = 30.0
 UNAVAILABLE = "RuntimeUnavailable"
 NotFound = docker.errors.NotFound
 DockerApiError = docker.errors.APIError
+
+
+def raise_for(status: int, text: str) -> None:
+    """Raise NotFound or DockerApiError, as the SDK does, for a refused request."""
+    if status < 400:
+        return
+    explanation = text.strip()
+    if explanation.startswith("{"):
+        explanation = str(json.loads(explanation).get("message", explanation))
+    kind = NotFound if status == 404 else DockerApiError
+    raise kind(explanation, SimpleNamespace(status_code=status, reason="", url=""), explanation)  # type: ignore[arg-type]
 
 
 class DockerEngine:
@@ -80,10 +93,48 @@ class DockerEngine:
                 raise
             raise RuntimeDriverError(f"Docker cannot be reached: {error}", reason=UNAVAILABLE) from error
 
+    async def url(self, path: str) -> str:
+        """Return the URL of a path of the agreed API version."""
+        await self.connect()
+        assert self._client is not None
+        host = "http://docker" if self.endpoint.startswith("unix://") else self.endpoint.replace("tcp://", "http://")
+        return f"{host}/v{self._client.api_version}{path}"
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        body: Any = None,
+        seconds: float = 0.0,
+    ) -> Any:
+        """Call without a thread and return the parsed answer, None when it is empty. Raises as `call` does."""
+        url = await self.url(path)
+        data = None if body is None else json.dumps(body)
+        headers = {"Content-Type": "application/json"} if data is not None else {}
+        limit = seconds or self._seconds
+        try:
+            async with (
+                asyncio.timeout(limit),
+                self._open_session().request(method, url, params=params, data=data, headers=headers) as answer,
+            ):
+                text = await answer.text()
+        except TimeoutError:
+            raise RuntimeDriverError(f"Docker did not answer within {limit:g} s", reason=UNAVAILABLE) from None
+        except (aiohttp.ClientError, OSError) as error:
+            raise RuntimeDriverError(f"Docker cannot be reached: {error}", reason=UNAVAILABLE) from error
+        raise_for(answer.status, text)
+        return json.loads(text) if text.strip() else None
+
     def _open_session(self) -> aiohttp.ClientSession:
         if self._session is None:
             path = self.endpoint.removeprefix("unix://")
-            connector = aiohttp.UnixConnector(path) if self.endpoint.startswith("unix://") else aiohttp.TCPConnector()
+            connector = (
+                aiohttp.UnixConnector(path, limit=0)
+                if self.endpoint.startswith("unix://")
+                else aiohttp.TCPConnector(limit=0)
+            )
             self._session = aiohttp.ClientSession(
                 connector=connector, timeout=aiohttp.ClientTimeout(total=None, sock_connect=self._seconds)
             )
@@ -94,10 +145,7 @@ class DockerEngine:
 
         Raises RuntimeDriverError (reason NotFound for 404).
         """
-        await self.connect()
-        assert self._client is not None
-        host = "http://docker" if self.endpoint.startswith("unix://") else self.endpoint.replace("tcp://", "http://")
-        url = f"{host}/v{self._client.api_version}{path}"
+        url = await self.url(path)
         try:
             async with self._open_session().get(url, params=params) as answer:
                 if answer.status >= 400:

@@ -5,6 +5,7 @@ listing compares every entry with what Docker says and so repairs whatever an ev
 """
 
 import asyncio
+import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -66,7 +67,7 @@ class Inventory:
             return known
         version = self._versions[container_id]
         try:
-            attrs: Attrs = await self._engine.call(lambda c: c.inspect_container(container_id))
+            attrs: Attrs = await self._engine.request("GET", f"/containers/{container_id}/json")
         except NotFound:
             self._versions.pop(container_id, None)
             return None
@@ -84,7 +85,9 @@ class Inventory:
         if sandbox_id:
             labels.append(f"{translate.SANDBOX_ID}={sandbox_id}")
         try:
-            rows = await self._engine.call(lambda c: c.containers(all=True, filters={"label": labels}))
+            rows = await self._engine.request(
+                "GET", "/containers/json", params={"all": "1", "filters": json.dumps({"label": labels})}
+            )
         except DockerApiError as error:
             raise RuntimeDriverError(f"cannot list containers: {error.explanation}") from error
         for row in rows:

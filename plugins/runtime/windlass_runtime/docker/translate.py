@@ -117,6 +117,7 @@ def container_body(config: ContainerConfig, sandbox_id: str, node_name: str, oom
         "Env": [f"{key}={value}" for key, value in config.env.items()],
         "Labels": labels,
         "OpenStdin": config.stdin,
+        "StdinOnce": config.stdin and config.stdin_once,
         "Tty": config.tty,
         "HostConfig": host_config(config, sandbox_id, oom_floor),
     }

@@ -1,7 +1,8 @@
 """What a host agent owes a pod does not depend on the store: these tests run over one of them."""
 
 import json
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -112,3 +113,12 @@ def recorder(pods: Pods) -> Callable[[], str]:
         return str(pods.status("recorder")["podIP"])
 
     return address
+
+
+@pytest.fixture
+def process_pods(process_cluster: Any) -> Iterator[Pods]:
+    """The same without a daemon: pods of the machine's own file system."""
+    name = f"t-{os.urandom(4).hex()}"
+    process_cluster.kubectl("create", "namespace", name)
+    yield Pods(process_cluster, name)
+    process_cluster.kubectl("delete", "namespace", name, "--wait=false")

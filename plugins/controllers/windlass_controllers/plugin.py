@@ -11,6 +11,11 @@ def register_controllers() -> Sequence[ControllerRegistration]:
     """Return the controllers under Kubernetes' names."""
     # The client comes with these modules, so they are imported only in the process that controls.
     from windlass_controllers.deployment.controller import DeploymentController  # noqa: PLC0415
+    from windlass_controllers.endpoints.controller import EndpointsController  # noqa: PLC0415
+    from windlass_controllers.endpointslice.controller import EndpointSliceController  # noqa: PLC0415
+    from windlass_controllers.endpointslicemirroring.controller import (  # noqa: PLC0415
+        EndpointSliceMirroringController,
+    )
     from windlass_controllers.garbagecollector.controller import GarbageCollector  # noqa: PLC0415
     from windlass_controllers.namespace.controller import NamespaceController  # noqa: PLC0415
     from windlass_controllers.nodelifecycle.controller import NodeLifecycleController  # noqa: PLC0415
@@ -20,6 +25,9 @@ def register_controllers() -> Sequence[ControllerRegistration]:
 
     return (
         ControllerRegistration("deployment", DeploymentController),
+        ControllerRegistration("endpoints", EndpointsController),
+        ControllerRegistration("endpointslice", EndpointSliceController),
+        ControllerRegistration("endpointslicemirroring", EndpointSliceMirroringController),
         ControllerRegistration("garbagecollector", GarbageCollector),
         ControllerRegistration("namespace", NamespaceController),
         ControllerRegistration("nodelifecycle", NodeLifecycleController),

@@ -149,7 +149,9 @@ class HostAgent:
             group.create_task(self._recorder.run(), name="events")
             group.create_task(NodeLease(self._client, node, self._clock).run(), name="lease")
             if listener is not None and self.settings.tls is not None:
-                app = build_app(self._runtime, self.pods, self._clock, self._registry, self.care.stats)
+                app = build_app(
+                    self._runtime, self.pods, self._clock, self._registry, self.care.stats, self.context.data_dir
+                )
                 group.create_task(serve(make_config(app, self.settings.tls), listener), name="server")
             await self._setup_network(node)
             self.care.start(group)

@@ -16,6 +16,7 @@ OWN_COMMANDS = {
     "kubeconfig": "windlass.cli.kubeconfig:kubeconfig",
     "apiserver": "windlass.cli.apiserver:apiserver",
     "manager": "windlass.cli.manager:manager",
+    "images": "windlass.cli.images:images",
     "plugins": "windlass.cli.plugins:plugins",
     "version": "windlass.cli.version:version",
 }

@@ -1,6 +1,7 @@
 """The agent's own HTTP routes, for the API server only: logs, pods, health, metrics."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from pathlib import Path
 from typing import Any, Protocol
 
 import falcon
@@ -13,6 +14,7 @@ from windlass.errors import ApiError, RuntimeDriverError
 from windlass.plugin.interfaces.runtime import ContainerStatus, RuntimeDriver
 from windlass_hostagent.pods.observation import LABEL_NAME, LABEL_NAMESPACE
 from windlass_hostagent.server.access import OPEN_PATHS, check_peer
+from windlass_hostagent.server.images import ImageImport, Images
 from windlass_hostagent.server.logs import parse_options, stream
 from windlass_hostagent.server.stats import StatsSummary
 from windlass_hostagent.server.streams import StreamRoutes
@@ -151,15 +153,18 @@ async def _on_error(
 
 
 def build_app(
-    runtime: RuntimeDriver, pods: PodLister, clock: Clock, registry: CollectorRegistry, stats: StatsCollector
-) -> Callable[..., Awaitable[None]]:
-    """Build the ASGI application."""
+    runtime: RuntimeDriver, pods: PodLister, clock: Clock, registry: CollectorRegistry, stats: StatsCollector,
+    data_dir: Path,
+) -> Callable[..., Awaitable[None]]:  # fmt: skip
+    """Build the ASGI application. `data_dir` is where uploads are kept while they come."""
     app: Any = falcon.asgi.App(middleware=[OnlyApiServer()])
     app.add_error_handler(falcon.HTTPError, _on_error)
     app.add_route("/healthz", Healthz())
     app.add_route("/metrics", Metrics(registry))
     app.add_route("/pods", Pods(pods))
     app.add_route("/stats/summary", StatsSummary(stats))
+    app.add_route("/images", Images(runtime))
+    app.add_route("/images/import", ImageImport(runtime, data_dir / "imports"))
     app.add_route("/containerLogs/{namespace}/{pod}/{container}", ContainerLogs(runtime, clock))
     streams = StreamRoutes(runtime)
 

@@ -63,7 +63,7 @@ def run_sandbox(directory: Path, config: Config) -> None:
             write_json(directory / "run.json", {"pid": pid, "start": start_time(pid)})
         become.reset_signals()
         signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # orphans of the pod leave no zombies
-        os.execv(config["pause"], [config["pause"]])  # noqa: S606 - our own program, no shell
+        os.execv(config["pause"], ["/pause"])  # noqa: S606 - our own program, no shell
     write_json(directory / "run.json", {"pid": child, "start": start_time(child)})
     os.close(go)
 

@@ -86,7 +86,7 @@ async def server(pki):
     collector = StatsCollector(
         node_name="n1", data_dir=pki, runtime=runtime, clock=SystemClock(), pods=lambda: PODS, volumes=no_volumes
     )
-    app = build_app(runtime, NoPods(), SystemClock(), CollectorRegistry(), collector)
+    app = build_app(runtime, NoPods(), SystemClock(), CollectorRegistry(), collector, pki)
     config = make_config(app, (pki / "node.crt", pki / "node.key", pki / "ca.crt"))
     task = asyncio.ensure_future(serve(config, listener))
     yield f"https://127.0.0.1:{listener.getsockname()[1]}"

@@ -48,8 +48,8 @@ def load(**job):
 
 
 @contextmanager
-def windlass(store: str):
-    """An API server alone, in a data directory of its own."""
+def windlass(store: str, state: Path | None = None):
+    """An API server alone, in a data directory of its own; `state` is moved there as its SQLite file."""
     root = Path(tempfile.mkdtemp(prefix="windlass-bench-"))
     port = free_port()
     from windlass.cli.cluster import Cluster, issue_identities
@@ -57,6 +57,8 @@ def windlass(store: str):
 
     data_dir = DataDir(root)
     data_dir.prepare()
+    if state is not None:
+        shutil.move(state, root / "state.db")
     issue_identities(data_dir, Cluster(store, "hollow", port, "bench", "127.0.0.1", "10.244.0.0/24"))
     with (root / "log").open("w") as log:
         process = subprocess.Popen(

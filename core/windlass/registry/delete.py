@@ -1,8 +1,8 @@
 """Delete: preconditions, grace period, propagation policy, finalizers; the object goes when nothing holds it."""
 
-import copy
 from datetime import timedelta
 
+from windlass.apimachinery.meta import deep_copy_json
 from windlass.apimachinery.scheme import KindDefinition, Obj
 from windlass.clock import parse_rfc3339, rfc3339
 from windlass.errors import BadRequestError, FieldError
@@ -29,7 +29,7 @@ async def delete(backend: Backend, context: RequestContext, target: Target, opti
         request = admission_request(backend, context, target, obj=None, old=current.obj)
         await admit(backend, request)
         await validate(backend, request)
-        marked = copy.deepcopy(current.obj)
+        marked = deep_copy_json(current.obj)
         _set_finalizers(marked, options.propagation_policy)
         _set_deletion(backend, target.kind, marked, options.grace_period_seconds)
         return await _commit(backend, context, target.kind, marked, current)

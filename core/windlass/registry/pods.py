@@ -1,8 +1,8 @@
 """What only pods have: binding to a node, and eviction."""
 
-import copy
 from typing import Any
 
+from windlass.apimachinery.meta import deep_copy_json
 from windlass.apimachinery.scheme import KindDefinition, Obj
 from windlass.clock import rfc3339
 from windlass.errors import BadRequestError, FieldError
@@ -46,7 +46,7 @@ async def bind(backend: Backend, context: RequestContext, target: Target, body: 
     metadata = binding.get("metadata") or {}
 
     async def step(current: Current) -> Written:
-        pod = copy.deepcopy(current.obj)
+        pod = deep_copy_json(current.obj)
         _check_bindable(target.kind, pod, metadata)
         request = admission_request(backend, context, target, obj=binding, old=current.obj)
         await admit(backend, request)

@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Callable
 
+from windlass.apimachinery.meta import deep_copy_json
 from windlass.apimachinery.scheme import KindDefinition, Obj
 from windlass.errors import FieldError
 from windlass.registry.admit import Target, admission_request, admit, validate
@@ -34,7 +35,7 @@ async def modify(backend: Backend, context: RequestContext, target: Target, tran
     """Apply a transformation to the newest object. A resourceVersion in its result must be the current one (409)."""
 
     async def step(current: Current) -> Written:
-        new, errors = transform(copy.deepcopy(current.obj))
+        new, errors = transform(deep_copy_json(current.obj))
         version = new["metadata"].get("resourceVersion")
         if version and version != str(current.revision):
             raise conflict(target.kind, target.name)
@@ -83,7 +84,7 @@ def _status_only(new: Obj, old: Obj) -> Obj:
     metadata = dict(old["metadata"])
     if "annotations" in new["metadata"]:
         metadata["annotations"] = new["metadata"]["annotations"]
-    merged = {**copy.deepcopy(old), "metadata": metadata}
+    merged = {**deep_copy_json(old), "metadata": metadata}
     if "status" in new:
         merged["status"] = new["status"]
     else:

@@ -1,7 +1,8 @@
 """Fenced writes: a leader's write commits only while its Lease says that it leads.
 
 The check and the commit are one store transaction: the commit is guarded by the Lease's revision. A renewal moves the
-revision without changing the leader, so a failed guard is looked at again before the write is refused.
+revision without changing the leader, so a failed guard is looked at again before the write is refused. The first look
+is the cache's: the guard holds only if that was the Lease's newest state, and whatever fails is looked up in the store.
 """
 
 import re
@@ -36,19 +37,30 @@ class Fence:
 
     def __init__(self, backend: Backend, header: str) -> None:
         self._key, self._holder, self._transitions = parse_claim(header)
-        self._store = backend.store
+        self._store, self._cache = backend.store, backend.cache
+
+    def cached_guard(self) -> Guard | None:
+        """Return the guard that follows from the cache; None when the cache knows of no such leader."""
+        cached = self._cache.lookup(self._key)
+        try:
+            return None if cached is None else self._checked(cached.encoded, cached.revision)
+        except ConflictError:
+            return None
 
     async def guard(self) -> Guard:
         """Return the guard for one commit. Raises ConflictError when the Lease names another leader or term."""
         stored = await self._store.get(self._key)
         if stored is None:
             raise _refuse("the Lease does not exist")
-        spec = orjson.loads(stored.value).get("spec", {})
+        return self._checked(stored.value, stored.revision)
+
+    def _checked(self, lease: bytes, revision: int) -> Guard:
+        spec = orjson.loads(lease).get("spec", {})
         if spec.get("holderIdentity") != self._holder:
             raise _refuse(f"the Lease is held by {spec.get('holderIdentity') or 'nobody'}")
         if int(spec.get("leaseTransitions") or 0) != self._transitions:
             raise _refuse(f"the Lease is in term {spec.get('leaseTransitions')}")
-        return Guard(self._key, stored.revision)
+        return Guard(self._key, revision)
 
 
 async def fenced(backend: Backend, header: str, commit: Callable[[Guard | None], Awaitable[int]]) -> int:
@@ -56,9 +68,11 @@ async def fenced(backend: Backend, header: str, commit: Callable[[Guard | None],
     if not header:
         return await commit(None)
     fence = Fence(backend, header)
+    cached = fence.cached_guard()
     for _ in range(MAX_RENEWALS_MET):
+        guard, cached = cached or await fence.guard(), None
         try:
-            return await commit(await fence.guard())
+            return await commit(guard)
         except GuardError:
             continue
     raise _refuse("the Lease keeps changing")

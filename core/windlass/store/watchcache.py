@@ -49,6 +49,12 @@ class WatchCache:
         """Return the cache of a kind; kinds that share stored objects share it."""
         return self._cache(kind.storage_prefix)
 
+    def lookup(self, key: str) -> CachedObject | None:
+        """Return what the cache has under a store's key. Raises ValueError for a key of another shape."""
+        prefix, position = split_key(key)
+        namespace, _, name = position.partition("/")
+        return self._cache(prefix).get(namespace, name)
+
     async def run(self) -> None:
         """Follow the store until cancelled. An unreachable store is retried; lost history means a new listing."""
         start: int | None = None

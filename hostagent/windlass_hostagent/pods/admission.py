@@ -9,6 +9,7 @@ from typing import Any
 
 from windlass.apis.core.v1.node_selection import matches_node
 from windlass.apis.core.v1.pod_resources import pod_requests, resource_amount
+from windlass.apis.core.v1.resource_validation import is_extended
 
 Obj = dict[str, Any]
 
@@ -43,6 +44,8 @@ def refusal(pod: Obj, others: Sequence[Obj], allocatable: Mapping[str, str], nod
         for name, amount in pod_requests(other["spec"]).items():
             used[name] = used.get(name, 0) + amount
     for name, amount in sorted(wanted.items()):
+        if is_extended(name) and name not in allocatable:
+            continue  # an operator's or a device plugin's: counted by the scheduler from the Node object
         capacity = resource_amount(name, allocatable.get(name, "0"))
         if amount and used.get(name, 0) + amount > capacity:
             return _out_of(name, amount, used.get(name, 0), capacity)

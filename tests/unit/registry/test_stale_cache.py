@@ -1,6 +1,7 @@
 """Writes that start from a cache that lags: right all the same, or told the truth."""
 
 import asyncio
+import json
 
 import pytest
 
@@ -17,6 +18,7 @@ from windlass.store.watchcache import WatchCache
 from windlass.testing.clock import FakeClock
 
 MERGE = "application/merge-patch+json"
+LEASE = "coordination.k8s.io/leases/kube-system/leader"
 
 
 class Lagging:
@@ -24,6 +26,7 @@ class Lagging:
 
     def __init__(self, store, scheme, clock):
         self.caches = [WatchCache(store, scheme, clock) for _ in range(2)]
+        self.store = store
         self.kind = scheme.by_resource("", "v1", "configmaps")
         self.fresh, self.stale = (
             Registry(self.kind, Backend(store, cache, scheme, clock, (), CacheReader(cache, scheme)), Snapshots(clock))
@@ -42,12 +45,24 @@ async def lagging():
     for cache in pair.caches:
         await cache.wait_synced()
     await pair.fresh.create(context(), "default", body())
+    await store.create(LEASE, lease("one", 1))
     await pair.caches[1].read_barrier(5)
     tasks[1].cancel()
     await asyncio.wait((tasks[1],))
     yield pair
     tasks[0].cancel()
     await asyncio.wait((tasks[0],))
+
+
+def lease(holder, term):
+    spec = {"holderIdentity": holder, "leaseTransitions": term}
+    return json.dumps({"metadata": {"name": "leader", "namespace": "kube-system"}, "spec": spec}).encode()
+
+
+async def elect(lagging, holder, term):
+    """Change the Lease where the lagging cache does not see it."""
+    stored = await lagging.store.get(LEASE)
+    await lagging.store.update(LEASE, lease(holder, term), revision=stored.revision)
 
 
 def context(**options):
@@ -118,3 +133,29 @@ async def test_delete_collection_goes_past_what_has_gone(lagging):
     listing = await lagging.stale.list("default", ListOptions(resource_version="0"))
     assert [item.name for item in listing.items] == ["one"]
     await lagging.stale.delete_collection(context(), "default", ListOptions(resource_version="0"), DeleteOptions())
+
+
+async def test_a_leader_writes_by_the_caches_word(lagging):
+    async def get(key):
+        raise AssertionError(f"{key} was read from the store")
+
+    lagging.store.get = get
+    await lagging.stale.create(context(fence="kube-system/leader/one/1"), "default", body("two"))
+
+
+async def test_a_renewal_that_the_cache_has_not_seen_does_not_stop_a_leader(lagging):
+    await elect(lagging, "one", 1)
+    await lagging.stale.create(context(fence="kube-system/leader/one/1"), "default", body("two"))
+
+
+async def test_a_leader_that_the_cache_has_not_seen_writes(lagging):
+    await elect(lagging, "two", 2)
+    await lagging.stale.create(context(fence="kube-system/leader/two/2"), "default", body("two"))
+
+
+async def test_a_former_leader_does_not_write_whatever_the_cache_says(lagging):
+    """The cache still shows the old leader: the guard of the commit refuses."""
+    await elect(lagging, "two", 2)
+    with pytest.raises(ConflictError, match="held by two"):
+        await lagging.stale.create(context(fence="kube-system/leader/one/1"), "default", body("two"))
+    assert await lagging.store.get("core/configmaps/default/two") is None

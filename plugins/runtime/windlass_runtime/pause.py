@@ -2,7 +2,8 @@
 
 No registry, no compiler and no busybox is needed on the user's machine: the ELF file is assembled here, and
 `docker import` of a tar with this one file makes the image. As process 1 without handlers it ignores TERM, so sandboxes
-are ended with KILL, which is also faster.
+are ended with KILL, which is also faster. It ignores CHLD, so that the kernel reaps for it where the pod's containers
+share its process ids.
 """
 
 import io
@@ -10,20 +11,22 @@ import struct
 import tarfile
 
 REPOSITORY = "windlass/pause"
-TAG = "1"
+TAG = "2"
 IMAGE = f"{REPOSITORY}:{TAG}"
 PROGRAM = "/pause"
 
 _LOAD_ADDRESS = 0x400000
 _HEADERS = 64 + 56
+_X86_IGNORE_CHLD = "6a006a006a006a014889e6bf1100000031d241ba08000000b80d0000000f05"
+_X86_PAUSE = "b8220000000f05ebf7"
+_ARM_SIGACTION = (0xD10083FF, 0xD2800029, 0xF90003E9, 0xF90007FF, 0xF9000BFF, 0xF9000FFF)
+_ARM_IGNORE_CHLD = (0xD2800220, 0x910003E1, 0xD2800002, 0xD2800103, 0xD28010C8, 0xD4000001)
+_ARM_PAUSE = (0xD2800928, 0xD2800000, 0xD2800001, 0xD2800002, 0xD2800003, 0xD4000001, 0x17FFFFFA)
 _MACHINES = {
-    # mov eax, 34 (pause); syscall; jmp back
-    "x86_64": (62, bytes.fromhex("b8220000000f05ebf7")),
-    # mov x8, 73 (ppoll); x0..x3 = 0; svc 0; b back
-    "aarch64": (
-        183,
-        struct.pack("<7I", 0xD2800928, 0xD2800000, 0xD2800001, 0xD2800002, 0xD2800003, 0xD4000001, 0x17FFFFFA),
-    ),
+    # a struct sigaction {SIG_IGN, 0, 0, 0} on the stack; rt_sigaction(SIGCHLD, it, 0, 8); pause for ever
+    "x86_64": (62, bytes.fromhex(_X86_IGNORE_CHLD + _X86_PAUSE)),
+    # the same; then ppoll(0, 0, 0, 0) for ever
+    "aarch64": (183, struct.pack("<19I", *_ARM_SIGACTION, *_ARM_IGNORE_CHLD, *_ARM_PAUSE)),
 }
 
 

@@ -8,6 +8,7 @@ import pytest
 from windlass.plugin.interfaces.runtime import ContainerConfig, ContainerResources, ContainerState, SandboxConfig
 from windlass_runtime import pause
 from windlass_runtime.docker import logs, translate
+from windlass_runtime.docker.translate import Place
 
 
 def attrs(**state):
@@ -28,30 +29,30 @@ def attrs(**state):
 
 def test_limits_become_cgroup_values():
     resources = ContainerResources(cpu_request_millis=250, cpu_limit_millis=500, memory_limit_bytes=1 << 26)
-    host = translate.host_config(ContainerConfig("c", 0, "i", resources=resources), "sb", -1000)
+    host = translate.host_config(ContainerConfig("c", 0, "i", resources=resources), Place("n", sandbox_id="sb"))
     assert (host["CpuShares"], host["CpuQuota"], host["CpuPeriod"]) == (256, 50_000, 100_000)
     assert host["Memory"] == host["MemorySwap"] == 1 << 26
     assert host["NetworkMode"] == "container:sb"
 
 
 def test_no_limits_set_none():
-    host = translate.host_config(ContainerConfig("c", 0, "i"), "sb", 0)
+    host = translate.host_config(ContainerConfig("c", 0, "i"), Place("n", 0, sandbox_id="sb"))
     assert not {"Memory", "CpuQuota", "PidsLimit"} & host.keys()
 
 
 def test_command_and_args_replace_the_images():
     """C233, C235, C236."""
-    plain = translate.container_body(ContainerConfig("c", 0, "i"), "sb", "n", 0)
+    plain = translate.container_body(ContainerConfig("c", 0, "i"), Place("n", 0, sandbox_id="sb"))
     assert not {"Entrypoint", "Cmd"} & plain.keys()
-    args = translate.container_body(ContainerConfig("c", 0, "i", args=["a"]), "sb", "n", 0)
+    args = translate.container_body(ContainerConfig("c", 0, "i", args=["a"]), Place("n", 0, sandbox_id="sb"))
     assert args["Cmd"] == ["a"]
     assert "Entrypoint" not in args
-    command = translate.container_body(ContainerConfig("c", 0, "i", command=["c"]), "sb", "n", 0)
+    command = translate.container_body(ContainerConfig("c", 0, "i", command=["c"]), Place("n", 0, sandbox_id="sb"))
     assert command["Entrypoint"] == ["c"]
 
 
 def test_host_network_sandboxes_have_no_namespace():
-    body = translate.sandbox_body(SandboxConfig("p", "d", "u", hostname="h", host_network=True), "n", 0)
+    body = translate.sandbox_body(SandboxConfig("p", "d", "u", hostname="h", host_network=True), Place("n", 0))
     assert body["HostConfig"]["NetworkMode"] == "host"
     assert "Hostname" not in body
 

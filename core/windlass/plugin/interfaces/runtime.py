@@ -25,11 +25,23 @@ class ContainerState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class ContainerResources:
+    """Limits for cgroups: 0 means none. CPU in millicores, memory in bytes, `oom_score_adj` as the kernel has it."""
+
+    cpu_request_millis: int = 0
+    cpu_limit_millis: int = 0
+    memory_limit_bytes: int = 0
+    pids_limit: int = 0
+    oom_score_adj: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class SandboxConfig:
     """A pod sandbox to run. `labels` identify it; `host_*` share the node's namespaces of that sort.
 
     `share_process_namespace`: the containers see each other's processes, the sandbox's own is pid 1. `sysctls` are
-    set in the sandbox's namespaces. `cgroup_parent` is the pod's cgroup; empty lets the runtime choose.
+    set in the sandbox's namespaces. `cgroup_parent` is the pod's cgroup; empty lets the runtime choose. `resources`
+    are the limits of that cgroup: of all containers together.
     """
 
     name: str
@@ -47,6 +59,7 @@ class SandboxConfig:
     host_ipc: bool = False
     share_process_namespace: bool = False
     sysctls: Mapping[str, str] = field(default_factory=dict)
+    resources: ContainerResources = field(default_factory=ContainerResources)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,17 +76,6 @@ class SandboxStatus:
     netns_path: str = ""
     attempt: int = 0
     ips: Sequence[str] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class ContainerResources:
-    """Limits for cgroups: 0 means none. CPU in millicores, memory in bytes, `oom_score_adj` as the kernel has it."""
-
-    cpu_request_millis: int = 0
-    cpu_limit_millis: int = 0
-    memory_limit_bytes: int = 0
-    pids_limit: int = 0
-    oom_score_adj: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,12 +172,16 @@ class RuntimeEvent:
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """A local image. `size_bytes` on disk; `repo_tags` as users name it; a `pinned` one is never collected."""
+    """A local image. `size_bytes` on disk; `repo_tags` as users name it; a `pinned` one is never collected.
+
+    `user` is the `user[:group]` that its containers run as, empty for root; only `image_status` tells it.
+    """
 
     id: str
     repo_tags: Sequence[str]
     size_bytes: int
     pinned: bool = False
+    user: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,8 @@ import os
 import platform
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import aclosing
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from windlass.clock import Clock, SystemClock
@@ -30,7 +32,7 @@ from windlass.plugin.interfaces.runtime import (
     SandboxStatus,
 )
 from windlass_runtime import pause
-from windlass_runtime.docker import images, logs, translate
+from windlass_runtime.docker import images, logs, pod_cgroups, translate
 from windlass_runtime.docker.engine import DEFAULT_ENDPOINT, DockerApiError, DockerEngine, NotFound
 from windlass_runtime.docker.inventory import Inventory
 from windlass_runtime.docker.processes import Processes
@@ -49,21 +51,25 @@ log = get_logger(__name__)
 class DockerDriver:
     """Docker, or Podman's Docker-compatible socket."""
 
-    def __init__(self, engine: DockerEngine, *, node_name: str, clock: Clock, oom_floor: int = -1000) -> None:
+    def __init__(self, engine: DockerEngine, *, place: translate.Place, clock: Clock) -> None:
         self._engine = engine
-        self._node_name = node_name
+        self._node_name = place.node_name
+        self._place = place
         self._clock = clock
-        self._inventory = Inventory(engine, node_name)
+        self._inventory = Inventory(engine, place.node_name)
         self._processes = Processes(engine)
         self._stats = StatsReader(clock)
         self._root_dir = ""
+        self._systemd = False
         self._slots = asyncio.Semaphore(CONCURRENT_STARTS)
         self._prepared = False
-        self._oom_floor = oom_floor
 
     async def start(self) -> None:
         """Connect and make the sandbox image if it is not there."""
         await self._engine.connect()
+        info = await self._engine.request("GET", "/info")
+        self._root_dir = str(info.get("DockerRootDir") or "")
+        self._systemd = info.get("CgroupDriver") == "systemd"
         if await self.image_status(pause.IMAGE) is None:
             layer = pause.pause_layer(platform.machine())
             answer = await self._engine.call(
@@ -79,8 +85,6 @@ class DockerDriver:
     async def status(self) -> RuntimeStatus:
         """Ask Docker for its version."""
         version = await self._engine.request("GET", "/version")
-        if not self._root_dir:
-            self._root_dir = str((await self._engine.request("GET", "/info")).get("DockerRootDir") or "")
         return RuntimeStatus(
             ready=self._prepared,
             name="docker",
@@ -121,11 +125,22 @@ class DockerDriver:
     async def run_pod_sandbox(self, config: SandboxConfig) -> str:
         """Create and start the sandbox."""
         async with self._slots:
-            body = translate.sandbox_body(config, self._node_name, self._oom_floor)
+            parent = pod_cgroups.docker_parent(config.cgroup_parent, systemd=self._systemd)
+            body = translate.sandbox_body(config, replace(self._place, cgroup_parent=parent))
             sandbox_id = await self._create(translate.sandbox_name(config), body, "CreatePodSandboxError")
             self._inventory.created(sandbox_id, "")
             await self._start(sandbox_id, "CreatePodSandboxError")
+            if parent:
+                await self._limit(parent, config)
         return sandbox_id
+
+    async def _limit(self, parent: str, config: SandboxConfig) -> None:
+        """Set the limits of the pod's cgroup, which Docker made with the sandbox."""
+        try:
+            await asyncio.to_thread(pod_cgroups.apply, parent, config.resources)
+        except OSError as error:
+            message = f"cannot set the limits of cgroup {parent}: {error}"
+            raise RuntimeDriverError(message, reason="CreatePodSandboxError") from error
 
     async def stop_pod_sandbox(self, sandbox_id: str) -> None:
         """Kill the containers, then the sandbox; all stay to be looked at."""
@@ -136,9 +151,13 @@ class DockerDriver:
 
     async def remove_pod_sandbox(self, sandbox_id: str) -> None:
         """Remove the sandbox after everything in it."""
+        attrs = await self._inventory.inspect(sandbox_id)
         members = await self.list_containers(sandbox_id)
         await asyncio.gather(*(self.remove_container(c.id) for c in members))
         await self.remove_container(sandbox_id)
+        parent = str(attrs["HostConfig"].get("CgroupParent") or "") if attrs else ""
+        if parent:
+            await asyncio.to_thread(pod_cgroups.remove, parent)
 
     async def pod_sandbox_status(self, sandbox_id: str) -> SandboxStatus | None:
         """Describe the sandbox."""
@@ -154,7 +173,11 @@ class DockerDriver:
         name = translate.object_name(config.name, {**config.labels}, config.attempt)
         if "io.kubernetes.pod.uid" not in config.labels:
             name = f"{name}_{sandbox_id[:12]}"
-        body = translate.container_body(config, sandbox_id, self._node_name, self._oom_floor)
+        sandbox = await self._inventory.inspect(sandbox_id)
+        if sandbox is None:
+            raise RuntimeDriverError(f"no sandbox {sandbox_id[:12]}", reason="CreateContainerError")
+        place = translate.place_in(sandbox, replace(self._place, seccomp=await read_profile(config.seccomp_profile)))
+        body = translate.container_body(config, place)
         async with self._slots:
             container_id = await self._create(name, body, "CreateContainerError")
         self._inventory.created(container_id, sandbox_id)
@@ -312,15 +335,28 @@ class DockerDriver:
         return RuntimeEvent(EVENTS[action], labels.get(translate.SANDBOX_ID, ""), container_id)
 
 
+async def read_profile(name: str) -> str:
+    """Return the content of a seccomp profile of this node, empty for the well-known ones."""
+    path = name.removeprefix("localhost/")
+    if path == name:
+        return ""
+    try:
+        text = await asyncio.to_thread(Path(path).read_text)
+        return json.dumps(json.loads(text))
+    except (OSError, ValueError) as error:
+        message = f"cannot load seccomp profile {path!r}: {error}"
+        raise RuntimeDriverError(message, reason="CreateContainerError") from error
+
+
 def build(config: Mapping[str, Any]) -> DockerDriver:
     """Build the driver from its configuration section."""
     engine = DockerEngine(
         str(config.get("endpoint") or os.environ.get("DOCKER_HOST") or DEFAULT_ENDPOINT),
         call_seconds=float(config.get("call_seconds") or 30.0),
     )
-    return DockerDriver(
-        engine,
+    place = translate.Place(
         node_name=str(config.get("node_name", "")),
-        clock=config.get("clock") or SystemClock(),
         oom_floor=lowest_oom_score_adj(),
+        ulimits=dict(config.get("ulimits") or {}),
     )
+    return DockerDriver(engine, place=place, clock=config.get("clock") or SystemClock())

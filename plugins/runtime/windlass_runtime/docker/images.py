@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
+from urllib.parse import quote
 
 import docker
 
@@ -26,14 +27,15 @@ log = get_logger(__name__)
 
 
 def _image(row: dict[str, Any]) -> Image:
+    user = str((row.get("Config") or {}).get("User") or "")
     tags = tuple(row.get("RepoTags") or ())
-    return Image(row["Id"], tags, int(row.get("Size") or 0), pinned=pause.IMAGE in tags)
+    return Image(row["Id"], tags, int(row.get("Size") or 0), pinned=pause.IMAGE in tags, user=user)
 
 
 async def status(engine: DockerEngine, image: str) -> Image | None:
     """Describe a local image; None when it is not here."""
     try:
-        return _image(await engine.call(lambda c: c.inspect_image(image)))  # type: ignore[no-untyped-call]
+        return _image(await engine.request("GET", f"/images/{quote(image)}/json"))
     except NotFound:
         return None
     except DockerApiError as error:

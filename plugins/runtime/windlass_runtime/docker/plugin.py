@@ -15,6 +15,10 @@ class DockerSchema(Schema):
     """The section `windlass-runtime-docker`."""
 
     endpoint = fields.String(validate=validate.Regexp(r"^(unix|tcp)://"))
+    ulimits = fields.Dict(
+        keys=fields.String(validate=validate.Regexp(r"^[a-z]+$")),
+        values=fields.String(validate=validate.Regexp(r"^-?\d+(:-?\d+)?$")),
+    )
     call_seconds = fields.Float(validate=validate.Range(min=1, max=600))
 
 

@@ -1,11 +1,13 @@
 """Between CRI's words and Docker's: configurations out, statuses in. Pure."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from windlass.plugin.interfaces.runtime import (
     ContainerConfig,
+    ContainerResources,
     ContainerState,
     ContainerStatus,
     Mount,
@@ -19,7 +21,8 @@ SANDBOX_ID = "windlass.dev/sandbox"
 NAME = "windlass.dev/name"
 ATTEMPT = "windlass.dev/attempt"
 NODE = "windlass.dev/node"
-OURS = (TYPE, SANDBOX_ID, NAME, ATTEMPT)
+SHARED_PID = "windlass.dev/shared-pid"
+OURS = (TYPE, SANDBOX_ID, NAME, ATTEMPT, SHARED_PID)
 
 CPU_PERIOD_MICROS = 100_000
 MIN_CPU_QUOTA = 1_000
@@ -41,25 +44,70 @@ def sandbox_name(config: SandboxConfig) -> str:
     return "_".join(["k8s", _SANDBOX_NAME, config.name, config.namespace, config.uid, str(config.attempt)])
 
 
-def sandbox_body(config: SandboxConfig, node_name: str, oom_floor: int) -> dict[str, Any]:
-    """Build the body of `POST /containers/create` for a sandbox. `oom_floor`: the least that the kernel takes."""
-    labels = {**config.labels, TYPE: "sandbox", ATTEMPT: str(config.attempt), NODE: node_name}
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What a body depends on beside its configuration: this node, and for a container the pod's sandbox.
+
+    `oom_floor` is the least that the kernel takes; `cgroup_parent` and `runtime` are in Docker's own words.
+    """
+
+    node_name: str
+    oom_floor: int = -1000
+    sandbox_id: str = ""
+    cgroup_parent: str = ""
+    runtime: str = ""
+    host_ipc: bool = False
+    shared_pid: str = ""
+    ulimits: Mapping[str, str] = field(default_factory=dict)
+    seccomp: str = ""
+
+
+def sandbox_body(config: SandboxConfig, place: Place) -> dict[str, Any]:
+    """Build the body of `POST /containers/create` for a sandbox."""
+    labels = {**config.labels, TYPE: "sandbox", ATTEMPT: str(config.attempt), NODE: place.node_name}
+    if config.share_process_namespace and not config.host_pid:
+        labels[SHARED_PID] = "true"
+    host: dict[str, Any] = {
+        "NetworkMode": "host" if config.host_network else "none",
+        "IpcMode": "host" if config.host_ipc else "shareable",
+        "OomScoreAdj": max(SANDBOX_OOM_SCORE, place.oom_floor),
+        "ReadonlyRootfs": True,
+        "LogConfig": {"Type": "none"},
+        "CgroupParent": place.cgroup_parent,
+    }
+    if config.host_pid:
+        host["PidMode"] = "host"
+    if config.sysctls:
+        host["Sysctls"] = dict(config.sysctls)
+    if config.runtime_handler:
+        host["Runtime"] = config.runtime_handler
     body: dict[str, Any] = {
         "Image": pause.IMAGE,
         "Entrypoint": [pause.PROGRAM],
         "Labels": labels,
-        "HostConfig": {
-            "NetworkMode": "host" if config.host_network else "none",
-            "IpcMode": "shareable",
-            "OomScoreAdj": max(SANDBOX_OOM_SCORE, oom_floor),
-            "ReadonlyRootfs": True,
-            "LogConfig": {"Type": "none"},
-            "CgroupParent": config.cgroup_parent,
-        },
+        "HostConfig": host,
     }
     if config.hostname and not config.host_network:
         body["Hostname"] = config.hostname
     return body
+
+
+def place_in(attrs: Mapping[str, Any], place: Place) -> Place:
+    """Return where a sandbox's containers go: its cgroup, its runtime, the process ids that it shares."""
+    host = attrs["HostConfig"]
+    sandbox_id = str(attrs["Id"])
+    labels = attrs["Config"].get("Labels") or {}
+    shared = "host" if host.get("PidMode") == "host" else ""
+    if labels.get(SHARED_PID):
+        shared = f"container:{sandbox_id}"
+    return replace(
+        place,
+        sandbox_id=sandbox_id,
+        cgroup_parent=str(host.get("CgroupParent") or ""),
+        runtime=str(host.get("Runtime") or ""),
+        host_ipc=host.get("IpcMode") == "host",
+        shared_pid=shared,
+    )
 
 
 def _mount(mount: Mount) -> dict[str, Any]:
@@ -77,21 +125,65 @@ def cpu_shares(millis: int) -> int:
     return min(max(MIN_SHARES, millis * 1024 // 1000), MAX_SHARES)
 
 
-def host_config(config: ContainerConfig, sandbox_id: str, oom_floor: int) -> dict[str, Any]:
+def security_options(config: ContainerConfig, seccomp: str) -> list[str]:
+    """Build `SecurityOpt`. `seccomp` is the content of a profile of the node, empty where none is named."""
+    options = []
+    if config.no_new_privileges:
+        options.append("no-new-privileges")
+    if seccomp:
+        options.append(f"seccomp={seccomp}")
+    elif config.seccomp_profile == "unconfined":
+        options.append("seccomp=unconfined")
+    if config.apparmor_profile not in ("", "runtime/default"):
+        options.append(f"apparmor={config.apparmor_profile.removeprefix('localhost/')}")
+    return options
+
+
+def ulimit(name: str, limits: str) -> dict[str, Any]:
+    """Translate `soft[:hard]` as `docker run --ulimit` has it."""
+    soft, _, hard = limits.partition(":")
+    return {"Name": name, "Soft": int(soft), "Hard": int(hard or soft)}
+
+
+def host_config(config: ContainerConfig, place: Place) -> dict[str, Any]:
     """Build a container's HostConfig: it lives in its sandbox's network and ipc namespaces."""
-    resources = config.resources
+    sandbox = f"container:{place.sandbox_id}"
     host: dict[str, Any] = {
-        "NetworkMode": f"container:{sandbox_id}",
-        "IpcMode": f"container:{sandbox_id}",
-        "CpuShares": cpu_shares(resources.cpu_request_millis),
-        "OomScoreAdj": max(resources.oom_score_adj, oom_floor),
+        "NetworkMode": sandbox,
+        "IpcMode": "host" if place.host_ipc else sandbox,
+        "OomScoreAdj": max(config.resources.oom_score_adj, place.oom_floor),
         "LogConfig": LOG_CONFIG,
         "Privileged": config.privileged,
         "ReadonlyRootfs": config.readonly_rootfs,
         "CapAdd": list(config.add_capabilities),
         "CapDrop": list(config.drop_capabilities),
         "Mounts": [_mount(m) for m in config.mounts],
+        "CgroupParent": place.cgroup_parent,
+        "SecurityOpt": security_options(config, place.seccomp),
+        **limits(config.resources),
     }
+    pid_mode = f"container:{config.target_container_id}" if config.target_container_id else place.shared_pid
+    if pid_mode:
+        host["PidMode"] = pid_mode
+    if config.supplemental_groups:
+        host["GroupAdd"] = [str(group) for group in config.supplemental_groups]
+    if config.unmasked_proc:
+        host |= {"MaskedPaths": [], "ReadonlyPaths": []}
+    if config.devices:
+        host["Devices"] = [
+            {"PathOnHost": d.host_path, "PathInContainer": d.container_path, "CgroupPermissions": d.permissions}
+            for d in config.devices
+        ]
+    if place.runtime:
+        host["Runtime"] = place.runtime
+    if place.ulimits:
+        host["Ulimits"] = [ulimit(name, value) for name, value in place.ulimits.items()]
+    return host
+
+
+def limits(resources: ContainerResources) -> dict[str, Any]:
+    """Translate cgroup limits."""
+    host: dict[str, Any] = {"CpuShares": cpu_shares(resources.cpu_request_millis)}
     if resources.cpu_limit_millis:
         quota = resources.cpu_limit_millis * CPU_PERIOD_MICROS // 1000
         host |= {"CpuPeriod": CPU_PERIOD_MICROS, "CpuQuota": max(quota, MIN_CPU_QUOTA)}
@@ -102,15 +194,15 @@ def host_config(config: ContainerConfig, sandbox_id: str, oom_floor: int) -> dic
     return host
 
 
-def container_body(config: ContainerConfig, sandbox_id: str, node_name: str, oom_floor: int) -> dict[str, Any]:
+def container_body(config: ContainerConfig, place: Place) -> dict[str, Any]:
     """Build the body of `POST /containers/create` for a container."""
     labels = {
         **config.labels,
         TYPE: "container",
-        SANDBOX_ID: sandbox_id,
+        SANDBOX_ID: place.sandbox_id,
         NAME: config.name,
         ATTEMPT: str(config.attempt),
-        NODE: node_name,
+        NODE: place.node_name,
     }
     body: dict[str, Any] = {
         "Image": config.image,
@@ -119,7 +211,7 @@ def container_body(config: ContainerConfig, sandbox_id: str, node_name: str, oom
         "OpenStdin": config.stdin,
         "StdinOnce": config.stdin and config.stdin_once,
         "Tty": config.tty,
-        "HostConfig": host_config(config, sandbox_id, oom_floor),
+        "HostConfig": host_config(config, place),
     }
     if config.command is not None:
         body["Entrypoint"] = list(config.command)

@@ -18,6 +18,7 @@ from windlass.store.watchcache import WatchCache
 from windlass.testing.clock import FakeClock
 
 MERGE = "application/merge-patch+json"
+PATCH = Patch(MERGE, Body({"data": {"b": "2"}}))
 LEASE = "coordination.k8s.io/leases/kube-system/leader"
 
 
@@ -140,22 +141,22 @@ async def test_a_leader_writes_by_the_caches_word(lagging):
         raise AssertionError(f"{key} was read from the store")
 
     lagging.store.get = get
-    await lagging.stale.create(context(fence="kube-system/leader/one/1"), "default", body("two"))
+    await lagging.stale.patch(context(fence="kube-system/leader/one/1"), lagging.target(), PATCH)
 
 
 async def test_a_renewal_that_the_cache_has_not_seen_does_not_stop_a_leader(lagging):
     await elect(lagging, "one", 1)
-    await lagging.stale.create(context(fence="kube-system/leader/one/1"), "default", body("two"))
+    await lagging.stale.patch(context(fence="kube-system/leader/one/1"), lagging.target(), PATCH)
 
 
 async def test_a_leader_that_the_cache_has_not_seen_writes(lagging):
     await elect(lagging, "two", 2)
-    await lagging.stale.create(context(fence="kube-system/leader/two/2"), "default", body("two"))
+    await lagging.stale.patch(context(fence="kube-system/leader/two/2"), lagging.target(), PATCH)
 
 
 async def test_a_former_leader_does_not_write_whatever_the_cache_says(lagging):
     """The cache still shows the old leader: the guard of the commit refuses."""
     await elect(lagging, "two", 2)
     with pytest.raises(ConflictError, match="held by two"):
-        await lagging.stale.create(context(fence="kube-system/leader/one/1"), "default", body("two"))
-    assert await lagging.store.get("core/configmaps/default/two") is None
+        await lagging.stale.patch(context(fence="kube-system/leader/one/1"), lagging.target(), PATCH)
+    assert b'"b"' not in (await lagging.store.get("core/configmaps/default/one")).value

@@ -2,6 +2,8 @@
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from windlass.plugin.guarding import PLUGIN_FAILURES
+
 VERBS = frozenset({"get", "list", "watch", "create", "update", "patch", "delete", "deletecollection"})
 BUCKETS = (0.001, 0.005, 0.025, 0.1, 0.5, 1.0, 5.0, 30.0, 60.0)
 
@@ -27,6 +29,7 @@ class Metrics:
         self.inflight = Gauge(
             "apiserver_current_inflight_requests", "Requests in work.", ["request_kind"], registry=self.registry
         )
+        self.registry.register(PLUGIN_FAILURES)
         self._children: dict[tuple[str, str, str, int], Counter] = {}
         self._durations = {verb: self._duration.labels(verb) for verb in (*VERBS, "other")}
 

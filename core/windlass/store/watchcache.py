@@ -123,7 +123,7 @@ class WatchCache:
         cache = self._caches.get(prefix)
         if cache is None:
             cache = self._caches[prefix] = KindCache()
-            cache.begin_history(self.revision)
+            cache.begin_history(self._newest)  # a change since the listing would have made the cache
         return cache
 
     def _kinds_of(self, prefix: str) -> list[KindDefinition]:

@@ -10,7 +10,7 @@ import ssl
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +21,7 @@ import pytest
 from windlass.auth.pki import CertificateAuthority, CertificateRequest
 from windlass.cli.cluster import Cluster, issue_identities
 from windlass.cli.datadir import DataDir
+from windlass.client.transport import HttpTransport
 
 START_SECONDS = 90.0
 ANSWER_SECONDS = 60.0
@@ -119,11 +120,14 @@ class ApiServer:
 
     data_dir: DataDir
     port: int
+    store: str = "sqlite"
+    options: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
     contexts: dict[str, ssl.SSLContext] = field(default_factory=dict)
     process: "subprocess.Popen[bytes] | None" = None
 
     def start(self) -> None:
-        with (self.data_dir.root / "apiserver.log").open("ab") as log:
+        with self.log_file.open("ab") as log:
             self.process = subprocess.Popen(
                 [
                     sys.executable,
@@ -133,10 +137,12 @@ class ApiServer:
                     "--data-dir",
                     str(self.data_dir.root),
                     "--store",
-                    "sqlite",
+                    self.store,
                     "--bind",
                     f"127.0.0.1:{self.port}",
+                    *self.options,
                 ],
+                env={**os.environ, **self.environment},
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
@@ -153,8 +159,12 @@ class ApiServer:
         except OSError:
             return False
 
+    @property
+    def log_file(self) -> Path:
+        return self.data_dir.root / f"apiserver-{self.port}.log"
+
     def log(self) -> str:
-        return (self.data_dir.root / "apiserver.log").read_text(errors="replace")[-4000:]
+        return self.log_file.read_text(errors="replace")[-4000:]
 
     def stop(self) -> None:
         if self.process is not None and self.process.poll() is None:
@@ -169,10 +179,22 @@ class ApiServer:
 
     def rss_kib(self) -> int:
         """Resident memory of the worker, the only child of the arbiter."""
+        return self._number("VmRSS")
+
+    def threads(self) -> int:
+        """Threads of the worker."""
+        return self._number("Threads")
+
+    def _number(self, name: str) -> int:
         assert self.process is not None
         pid = self.process.pid
         worker = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[0]
-        return int(re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{worker}/status").read_text())[1])  # type: ignore[index]
+        found = re.search(rf"{name}:\s+(\d+)", Path(f"/proc/{worker}/status").read_text())
+        assert found is not None
+        return int(found[1])
+
+    def transport(self, user: str = "admin") -> HttpTransport:
+        return HttpTransport(f"https://127.0.0.1:{self.port}", self.context(user))
 
     def issue(self, user: str, name: str, groups: tuple[str, ...]) -> None:
         CertificateAuthority(self.data_dir.pki).issue(user, CertificateRequest(name, groups))
@@ -273,13 +295,18 @@ def read_answer(connection: socket.socket) -> Answer:
     return Answer(status, fields, body)
 
 
-@contextmanager
-def running(root: Path) -> Iterator[ApiServer]:
+def prepared(root: Path) -> ApiServer:
+    """A server that is not started yet, with its certificates and kubeconfigs."""
     data_dir = DataDir(root / "data")
     data_dir.prepare()
     port = free_port()
     issue_identities(data_dir, Cluster("sqlite", "hollow", port, "one", "127.0.0.1", "10.244.0.0/24"))
-    server = ApiServer(data_dir, port)
+    return ApiServer(data_dir, port)
+
+
+@contextmanager
+def running(root: Path) -> Iterator[ApiServer]:
+    server = prepared(root)
     try:
         server.start()
         yield server
@@ -292,6 +319,24 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
     """One server for all tests of a module."""
     with running(tmp_path_factory.mktemp("api")) as server:
         yield server
+
+
+@pytest.fixture(scope="module")
+def replicas() -> Iterator[Callable[..., ApiServer]]:
+    """Start servers: `replicas(root, store=..., options=...)`; with `beside=` another, on that one's data."""
+    started: list[ApiServer] = []
+
+    def start(root: Path, *, beside: ApiServer | None = None, **fields: Any) -> ApiServer:
+        server = ApiServer(beside.data_dir, free_port()) if beside is not None else prepared(root)
+        started.append(server)
+        for name, value in fields.items():
+            setattr(server, name, value)
+        server.start()
+        return server
+
+    yield start
+    for server in started:
+        server.stop()
 
 
 @pytest.fixture

@@ -1,16 +1,37 @@
 """Warnings about pod specs: what is accepted but not obeyed, deprecated, or likely a mistake."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Any
 
-from windlass.apis.core.v1.unobeyed import UNOBEYED, Unobeyed
+from windlass.apis.core.v1.unobeyed import UNOBEYED
 
 STEP = re.compile(r"(?P<name>\w+)(?P<each>\[\*\])?")
-Steps = Sequence[tuple[str, str]]
-"""A path taken apart: name of each field, and `[*]` where it is a list to walk."""
 
-_PATHS: tuple[tuple[Unobeyed, Steps], ...] = tuple((entry, STEP.findall(entry.path)) for entry in UNOBEYED)
+
+@dataclass(slots=True)
+class _Branch:
+    """What the table says below one field: the places of its lines that end here, and the fields that go on."""
+
+    lines: list[int] = field(default_factory=list)
+    fields: dict[str, "_Branch"] = field(default_factory=dict)
+    lists: dict[str, "_Branch"] = field(default_factory=dict)
+
+
+def _grow() -> _Branch:
+    root = _Branch()
+    for place, entry in enumerate(UNOBEYED):
+        branch = root
+        for name, each in STEP.findall(entry.path):
+            branch = (branch.lists if each else branch.fields).setdefault(name, _Branch())
+        branch.lines.append(place)
+    return root
+
+
+_TREE = _grow()
+"""The table as a tree: a pod is walked once, not once for every line."""
 RENAMED_NODE_LABELS = {
     "beta.kubernetes.io/arch": 'deprecated since v1.14; use "kubernetes.io/arch" instead',
     "beta.kubernetes.io/os": 'deprecated since v1.14; use "kubernetes.io/os" instead',
@@ -23,34 +44,26 @@ RENAMED_NODE_LABELS = {
 def pod_spec_warnings(spec: Mapping[str, Any], path: str) -> list[str]:
     """Return the texts for Warning headers about a PodSpec; `path` is the spec's own."""
     return [
-        *(text for entry, steps in _PATHS for text in _unobeyed(spec, entry, steps, path)),
+        *(text for _, text in sorted(_unobeyed(spec, _TREE, path), key=itemgetter(0))),
         *_deprecated(spec, path),
         *_hidden(spec, path),
     ]
 
 
-def _unobeyed(spec: Mapping[str, Any], entry: Unobeyed, steps: Steps, path: str) -> Iterator[str]:
-    if spec.get(steps[0][0]) is None:
+def _unobeyed(value: Any, branch: _Branch, path: str) -> Iterator[tuple[int, str]]:
+    """Yield a warning, with its line's place in the table, for everything set below a branch."""
+    if value in ([], {}):
         return
-    for place, value in _walk(spec, steps, path):
-        if value not in entry.harmless:
-            yield f"{place}: accepted but not obeyed by this version of the {entry.part}"
-
-
-def _walk(value: Any, steps: Steps, path: str) -> Iterator[tuple[str, Any]]:
-    """Yield path and value of everything that the steps lead to and that is not empty."""
-    if value is None or value in ([], {}):
-        return
-    if not steps:
-        yield path, value
-        return
-    (name, each), *rest = steps
-    inner = value.get(name)
-    if not each:
-        yield from _walk(inner, rest, f"{path}.{name}")
-        return
-    for index, item in enumerate(inner or []):
-        yield from _walk(item, rest, f"{path}.{name}[{index}]")
+    for line in branch.lines:
+        if value not in UNOBEYED[line].harmless:
+            yield line, f"{path}: accepted but not obeyed by this version of the {UNOBEYED[line].part}"
+    for name, below in branch.fields.items():
+        inner = value.get(name)
+        if inner is not None:
+            yield from _unobeyed(inner, below, f"{path}.{name}")
+    for name, below in branch.lists.items():
+        for index, item in enumerate(value.get(name) or ()):
+            yield from _unobeyed(item, below, f"{path}.{name}[{index}]")
 
 
 def _deprecated(spec: Mapping[str, Any], path: str) -> Iterator[str]:
@@ -63,12 +76,12 @@ def _deprecated(spec: Mapping[str, Any], path: str) -> Iterator[str]:
 
 
 def _hidden(spec: Mapping[str, Any], path: str) -> Iterator[str]:
-    for field in ("containers", "initContainers"):
-        for index, container in enumerate(spec.get(field) or []):
+    for group in ("containers", "initContainers"):
+        for index, container in enumerate(spec.get(group) or []):
             seen: set[str] = set()
             for place, variable in enumerate(container.get("env") or []):
                 name = variable.get("name") or ""
                 if name in seen:
-                    yield (f'{path}.{field}[{index}].env[{place}]: hides previous definition of "{name}", '
+                    yield (f'{path}.{group}[{index}].env[{place}]: hides previous definition of "{name}", '
                            "which may be dropped when using apply")
                 seen.add(name)

@@ -24,6 +24,8 @@ from windlass.store.interface import Store
 from windlass.store.watchcache import WatchCache
 from windlass.websocket import SETTINGS, PeerWebSocketProtocol
 
+PATIENCE_SECONDS = 3.0
+"""How long a starting server lets its first clients wait for the store."""
 RETRY_SECONDS = 0.5
 PROCESS = "apiserver"
 log = get_logger(__name__)
@@ -114,9 +116,16 @@ class Lifespan:
         self._task: asyncio.Task[None] | None = None
 
     async def process_startup(self, _scope: Mapping[str, Any], _event: Mapping[str, Any]) -> None:
-        """Begin, when the server is about to take requests."""
+        """Begin, when the server is about to take requests.
+
+        Those that come while the store opens wait a moment rather than be refused and come back a second later; but a
+        store that stays away must not keep the server from saying so.
+        """
         calm_collector()
         self._task = asyncio.get_running_loop().create_task(self._run())
+        synced = asyncio.ensure_future(self._cache.wait_synced())
+        await asyncio.wait((synced,), timeout=PATIENCE_SECONDS)
+        synced.cancel()
         self._plugins.notify("on_startup", process=PROCESS)
 
     async def process_shutdown(self, _scope: Mapping[str, Any], _event: Mapping[str, Any]) -> None:

@@ -14,7 +14,9 @@ from typing import Any
 
 import pytest
 
+from windlass.cli.datadir import DataDir
 from windlass.testing.dockerd import PrivateDockerd
+from windlass_runtime.process.records import Records
 
 WAIT_SECONDS = 120.0
 
@@ -30,14 +32,22 @@ class Machine:
     """The node's machine: API server and manager go on, agent and daemon may come and go."""
 
     data_dir: Path
-    dockerd: PrivateDockerd
-    endpoint: str
+    daemon: PrivateDockerd | None
+    endpoint: str = ""
+    cidr: str = "10.246.0.0/24"
+    bridge: str = "wlnode0"
     port: int = field(default_factory=free_port)
+
+    @property
+    def dockerd(self) -> PrivateDockerd:
+        assert self.daemon is not None
+        return self.daemon
 
     @property
     def environment(self) -> dict[str, str]:
         kubeconfig = str(self.data_dir / "admin.kubeconfig")
-        return {**os.environ, "KUBECONFIG": kubeconfig, "HOME": str(self.data_dir.parent), "DOCKER_HOST": self.endpoint}
+        endpoint = {"DOCKER_HOST": self.endpoint} if self.endpoint else {}
+        return {**os.environ, "KUBECONFIG": kubeconfig, "HOME": str(self.data_dir.parent), **endpoint}
 
     def run(self, *command: str, check: bool = True, text: str | None = None, **environment: str) -> str:
         result = subprocess.run(
@@ -54,8 +64,11 @@ class Machine:
 
     def up(self, failpoints: str = "") -> None:
         """Start what does not run; the agent with the failpoints armed."""
-        options = ["--data-dir", str(self.data_dir), "--port", str(self.port), "--runtime", "docker"]
-        windlass = [sys.executable, "-m", "windlass.cli", "up", "--node-name", "node1", "--pod-cidr", "10.246.0.0/24"]
+        config = self.data_dir.parent / "windlass.toml"
+        config.write_text(f'[plugins.config.windlass-network-bridge]\nbridge = "{self.bridge}"\n')
+        options = ["--data-dir", str(self.data_dir), "--port", str(self.port), "--config", str(config)]
+        options += ["--runtime", "docker" if self.daemon else "process", "--pod-cidr", self.cidr]
+        windlass = [sys.executable, "-m", "windlass.cli", "up", "--node-name", "node1"]
         self.run(*windlass, *options, WINDLASS_FAILPOINTS=failpoints)
 
     def down(self) -> None:
@@ -105,13 +118,20 @@ class Machine:
         return next(c for c in node["status"]["conditions"] if c["type"] == "Ready")
 
     def containers(self, name: str, *states: str) -> list[str]:
-        """Names of the daemon's containers of a pod, sandbox included, in these states (or all)."""
-        found = json.loads(f"[{','.join(self._ps(name))}]")
-        return [c["Names"] for c in found if not states or c["State"] in states]
+        """Names of what the runtime has of a pod, sandbox included, in these states (or all)."""
+        found = self._docker_containers(name) if self.daemon else self._process_containers(name)
+        return [what for what, state in found if not states or state in states]
 
-    def _ps(self, name: str) -> list[str]:
+    def _docker_containers(self, name: str) -> list[tuple[str, str]]:
         label = f"label=io.kubernetes.pod.name={name}"
-        return self.dockerd.docker("ps", "-a", "--format", "{{json .}}", "--filter", label).splitlines()
+        rows = self.dockerd.docker("ps", "-a", "--format", "{{json .}}", "--filter", label).splitlines()
+        return [(row["Names"], row["State"]) for row in map(json.loads, rows)]
+
+    def _process_containers(self, name: str) -> list[tuple[str, str]]:
+        records = Records(DataDir(self.data_dir).agent("node1") / "process")
+        boxes = [(f"sandbox-{s.id}", s.labels, "running" if s.ready else "exited") for s in records.sandboxes()]
+        members = [(f"{c.name}-{c.id}", c.labels, str(c.state)) for c in records.containers()]
+        return [(n, state) for n, labels, state in [*boxes, *members] if labels["io.kubernetes.pod.name"] == name]
 
     def wait(self, probe: Callable[[], Any], timeout: float = WAIT_SECONDS) -> Any:
         deadline = time.monotonic() + timeout
@@ -120,27 +140,30 @@ class Machine:
             time.sleep(0.1)
         return value
 
+    def wait_footprint(self, wanted: dict[str, list[str]]) -> None:
+        """Wait until pods have left what they had found."""
+        try:
+            self.wait(lambda: self.footprint() == wanted, 30.0)
+        except AssertionError:
+            assert self.footprint() == wanted
+
     def agent_log(self) -> str:
         return (self.data_dir / "logs/hostagent.log").read_text(errors="replace")[-4000:]
 
     def footprint(self) -> dict[str, list[str]]:
         """What pods leave on a machine when they leave something: links, addresses, directories."""
-        links = self.run("ip", "-o", "link").splitlines()
-        agent = self.data_dir / "hostagent" if (self.data_dir / "hostagent").exists() else self.data_dir
+        links = self.run("ip", "-o", "link", "show", "master", self.bridge, check=False).splitlines()
+        agent = DataDir(self.data_dir).agent("node1")
+        addresses = [p for p in agent.glob("network/ipam/**/*") if p.is_file() and "lock" not in p.name and p.name != ".last"]
         return {
             "links": sorted(line.split()[1].split("@")[0] for line in links),
-            "files": sorted(
-                str(p.relative_to(agent))
-                for pattern in ("**/pods/*", "**/ipam/**/*")
-                for p in agent.glob(pattern)
-                if "lock" not in p.name and p.is_file() | (p.parent.name == "pods")
-            ),
+            "files": sorted(str(p.relative_to(agent)) for p in [*agent.glob("pods/*"), *addresses]),
         }
 
 
-def sleeper(**fields: Any) -> dict[str, Any]:
+def sleeper(image: str = "busybox:local", **fields: Any) -> dict[str, Any]:
     script = "trap 'exit 0' TERM; while :; do sleep 0.1; done"
-    return {"name": "main", "image": "busybox:local", "command": ["sh", "-c", script], **fields}
+    return {"name": "main", "image": image, "imagePullPolicy": "Never", "command": ["sh", "-c", script], **fields}
 
 
 @pytest.fixture(name="sleeper")
@@ -167,3 +190,10 @@ def running(machine: Machine) -> Iterator[Machine]:
 @pytest.fixture(scope="module")
 def machine(tmp_path_factory: pytest.TempPathFactory, dockerd: PrivateDockerd) -> Iterator[Machine]:
     yield from running(Machine(tmp_path_factory.mktemp("machine") / "data", dockerd, dockerd.endpoint))
+
+
+@pytest.fixture(scope="module")
+def bare_machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
+    """A machine without a daemon: the process runtime."""
+    root = tmp_path_factory.mktemp("bare")
+    yield from running(Machine(root / "data", None, cidr="10.247.0.0/24", bridge="wlnode1"))

@@ -12,6 +12,8 @@ Obj = dict[str, Any]
 RENEW_SHARE = 0.8
 MAX_AGE_SECONDS = 24 * 3600.0
 JITTER_SECONDS = 10.0
+TOLERANCE_SECONDS = 0.5
+"""Who comes back when told to comes in time: two clocks may differ by a rounding."""
 Key = tuple[str, str, int]
 
 
@@ -37,7 +39,7 @@ class PodTokens:
         async with self._locks.setdefault(uid, asyncio.Lock()):
             kept = self._kept.setdefault(uid, {}).get(key)
             now = self._clock.now().timestamp()
-            if kept is None or now >= kept.renew_at:
+            if kept is None or now + TOLERANCE_SECONDS >= kept.renew_at:
                 kept = self._kept[uid][key] = await self._request(pod, key)
             return kept.token, max(1.0, kept.renew_at - self._clock.now().timestamp())
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry, Gauge
 
-from windlass.apis.resources import PODS
+from windlass.apis.resources import PODS, SERVICES
 from windlass.client.informer import Informer
 from windlass.client.recorder import EventRecorder
 from windlass.clock import Clock
@@ -26,7 +26,9 @@ from windlass_hostagent.node.registration import node_object, register_node
 from windlass_hostagent.node.reserved import allocatable
 from windlass_hostagent.node.status import NodeHealth, NodeStatusReporter, static_status
 from windlass_hostagent.pods.manager import PodManager
+from windlass_hostagent.pods.options import PodOptions
 from windlass_hostagent.pods.steps.images import ImagePuller
+from windlass_hostagent.pods.steps.node_files import SIMULATED
 from windlass_hostagent.pods.volumes.manager import VolumeManager, VolumeNode
 from windlass_hostagent.server.app import build_app
 from windlass_hostagent.server.https import bind, make_config, serve
@@ -56,6 +58,7 @@ class NodeSettings:
     max_pods: int = 110
     tls: tuple[Path, Path, Path] | None = None
     care: CareSettings = field(default_factory=CareSettings)
+    pod_options: PodOptions = field(default_factory=PodOptions)
     volumes: Mapping[str, NodeVolumeDriver] = field(default_factory=dict)
 
 
@@ -88,6 +91,8 @@ class HostAgent:
             fetch=ObjectFetcher(client, clock),
             allocatable=allocatable(capacity, settings.care.reserved, settings.care.thresholds),
             data_dir=settings.data_dir,
+            options=settings.pod_options,
+            services=Informer(client, SERVICES, clock=clock) if runtime_name != SIMULATED else None,
         )
         if settings.volumes:
             self.context.volumes = self._volume_manager(settings.volumes)
@@ -96,6 +101,8 @@ class HostAgent:
         self.care = NodeCare(self.context, settings.care, pods=self.pods.pods, fail=self.pods.fail, volumes=usage)
         workers = Gauge("windlass_hostagent_pods", "Pods with a worker on this node", registry=self._registry)
         workers.set_function(lambda: len(self.pods.pods()))
+        probed = Gauge("windlass_hostagent_probed_containers", "Containers with probes", registry=self._registry)
+        probed.set_function(lambda: self.pods.probes.statistics()["containers"])
 
     def _volume_manager(self, drivers: Mapping[str, NodeVolumeDriver]) -> VolumeManager:
         context = self.context
@@ -165,6 +172,8 @@ class HostAgent:
             group.create_task(self.context.images.run(), name="images")
             if self.context.volumes is not None:
                 group.create_task(self.context.volumes.run(), name="volumes")
+            if self.context.services is not None:
+                group.create_task(self.context.services.run(), name="services")
             group.create_task(informer.run(), name="pods")
             group.create_task(self.pods.run(informer.wait_synced), name="workers")
 

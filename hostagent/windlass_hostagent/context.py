@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 from windlass.clock import Clock
 from windlass.plugin.interfaces.network import NetworkDriver
 from windlass.plugin.interfaces.runtime import RuntimeDriver
+from windlass_hostagent.pods.options import PodOptions
 from windlass_hostagent.pods.status import NodeFacts
 
 if TYPE_CHECKING:
     from windlass.client.client import Client
+    from windlass.client.informer import Informer
     from windlass_hostagent.pods.steps.images import ImagePuller
     from windlass_hostagent.pods.volumes.manager import VolumeManager
 
@@ -50,7 +52,7 @@ class NodeCapacity:
 class AgentContext:
     """Shared parts. `fetch` reads a ConfigMap or Secret by (kind, namespace, name), None when there is none.
 
-    `node` is the Node object as it was last read, None before registration.
+    `node` is the Node object as it was last read, None before registration; `services` knows all Services.
     """
 
     node_name: str
@@ -70,6 +72,8 @@ class AgentContext:
     allocatable: Mapping[str, str] = field(default_factory=dict)
     data_dir: Path = Path("/var/lib/windlass")
     volumes: "VolumeManager | None" = None
+    options: PodOptions = field(default_factory=PodOptions)
+    services: "Informer | None" = None
 
     @property
     def facts(self) -> NodeFacts:

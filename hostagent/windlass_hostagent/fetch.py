@@ -1,16 +1,16 @@
-"""ConfigMaps and Secrets for environments: read on demand, one request for many pods that start together."""
+"""ConfigMaps, Secrets and RuntimeClasses that pods name: read on demand, one request for many pods that start together."""
 
 import asyncio
 from typing import Any
 
-from windlass.apis.resources import CONFIGMAPS, SECRETS
+from windlass.apis.resources import CONFIGMAPS, RUNTIMECLASSES, SECRETS
 from windlass.clock import Clock
 from windlass.errors import NotFoundError
 
 Obj = dict[str, Any]
 KEEP_SECONDS = 1.0
 MAX_ENTRIES = 256
-_RESOURCES = {"ConfigMap": CONFIGMAPS, "Secret": SECRETS}
+_RESOURCES = {"ConfigMap": CONFIGMAPS, "Secret": SECRETS, "RuntimeClass": RUNTIMECLASSES}
 
 
 class ObjectFetcher:

@@ -26,6 +26,7 @@ from windlass_hostagent.failpoints import arm_from_environment
 from windlass_hostagent.node.care import CareSettings
 from windlass_hostagent.node.image_gc import ImageGcPolicy
 from windlass_hostagent.node.reserved import parse_reserved
+from windlass_hostagent.pods.options import pod_options
 from windlass_hostagent.shutdown.plan import ShutdownPolicy
 
 DOCKER_SOCKETS = ("/var/run/docker.sock", "/run/docker.sock", "/run/podman/podman.sock")
@@ -59,6 +60,12 @@ class AgentConfig:
     image_gc_high: int = 85
     image_gc_low: int = 80
     manifest_dir: Path | None = None
+    cluster_dns: Sequence[str] = ()
+    cluster_domain: str = "cluster.local"
+    resolv_conf: Path | None = None
+    allowed_unsafe_sysctls: Sequence[str] = ()
+    pod_max_pids: int = 0
+    seccomp_default: bool = False
     shutdown_grace_period: float = 0.0
     shutdown_grace_period_critical_pods: float = 0.0
 
@@ -165,6 +172,15 @@ def build_agent(config: AgentConfig, client: Any) -> HostAgent:
         labels=config.labels,
         max_pods=config.max_pods,
         care=care_settings(config),
+        pod_options=pod_options(
+            data_dir=config.data_dir,
+            cluster_dns=config.cluster_dns,
+            cluster_domain=config.cluster_domain,
+            resolv_conf=config.resolv_conf,
+            allowed_unsafe_sysctls=config.allowed_unsafe_sysctls,
+            pod_max_pids=config.pod_max_pids,
+            seccomp_default=config.seccomp_default,
+        ),
         volumes=build_volume_drivers(config, node_name),
         tls=(config.tls_cert, config.tls_key, config.client_ca)
         if config.tls_cert and config.tls_key and config.client_ca

@@ -51,6 +51,12 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
     help="Seconds to hold up the machine's shutdown for pods.",
 )
 @click.option("--shutdown-grace-period-critical-pods", default=0.0, help="Of these, seconds for critical pods alone.")
+@click.option("--cluster-dns", multiple=True, help="Address of the cluster's DNS; without one pods get the node's.")
+@click.option("--cluster-domain", default="cluster.local", show_default=True, help="Domain of the cluster's names.")
+@click.option("--resolv-conf", type=_FILE, help="The node's resolver configuration; found by default.")
+@click.option("--allowed-unsafe-sysctls", multiple=True, help="Sysctls that pods may set here; may end with *.")
+@click.option("--pod-max-pids", default=0, help="How many processes a pod may have; 0 leaves them unbounded.")
+@click.option("--seccomp-default", is_flag=True, help="The runtime's seccomp profile where a pod names none.")
 @click.option("--max-pods", default=110, show_default=True, help="How many pods the node takes.")
 def hostagent(**options: Any) -> None:
     """Run pods on this machine, as the API wants them."""

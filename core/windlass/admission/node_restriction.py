@@ -73,7 +73,9 @@ def _check_mirror(request: AdmissionRequest, node: str) -> None:
         reason = "a mirror pod may not use a service account or pull secrets"
     elif any(set(volume) - MIRROR_VOLUMES for volume in spec.get("volumes") or ()):
         reason = "a mirror pod's volumes may only be emptyDir, hostPath or downwardAPI"
-    elif any(c.get("envFrom") for c in containers) or any({"configMapKeyRef", "secretKeyRef"} & set(s) for s in sources):
+    elif any(c.get("envFrom") for c in containers) or any(
+        {"configMapKeyRef", "secretKeyRef"} & set(s) for s in sources
+    ):
         reason = "a mirror pod's environment may not refer to ConfigMaps or Secrets"
     elif any((o.get("kind"), o.get("name")) != ("Node", node) for o in owners):
         reason = f"a mirror pod may only be owned by node {node}"

@@ -5,13 +5,14 @@ from collections.abc import Sequence
 from windlass.admission.namespace_lifecycle import NamespaceLifecycle
 from windlass.admission.node_restriction import NodeRestriction
 from windlass.admission.pod_defaults import DefaultServiceAccount, DefaultTolerations, Priority
+from windlass.admission.runtime_class import RuntimeClass
 from windlass.plugin.hookspecs import hookimpl
 from windlass.plugin.registration import DriverRegistration
 
 
 @hookimpl
 def register_admission_plugins() -> Sequence[DriverRegistration]:
-    """Hand out NamespaceLifecycle, NodeRestriction, ServiceAccount, Priority and DefaultTolerationSeconds."""
+    """Hand out NamespaceLifecycle, NodeRestriction, ServiceAccount, Priority, RuntimeClass and DefaultTolerationSeconds."""
     return (
         DriverRegistration("NamespaceLifecycle", lambda _: NamespaceLifecycle(), "namespaces exist and are not ending"),
         DriverRegistration("NodeRestriction", lambda _: NodeRestriction(), "a node writes only its own objects"),
@@ -19,5 +20,6 @@ def register_admission_plugins() -> Sequence[DriverRegistration]:
             "ServiceAccount", lambda _: DefaultServiceAccount(), "pods run as `default` unless they say"
         ),
         DriverRegistration("Priority", lambda _: Priority(), "priorityClassName becomes a number"),
+        DriverRegistration("RuntimeClass", lambda _: RuntimeClass(), "runtimeClassName brings its overhead and nodes"),
         DriverRegistration("DefaultTolerationSeconds", lambda _: DefaultTolerations(), "300 s on a lost node"),
     )

@@ -10,6 +10,9 @@ from typing import Any
 from windlass.apis.core.v1.node_selection import matches_node
 from windlass.apis.core.v1.pod_resources import pod_requests, resource_amount
 from windlass.apis.core.v1.resource_validation import is_extended
+from windlass_hostagent.pods.options import PodOptions
+from windlass_hostagent.pods.security import UNCONFINED, apparmor_of, effective
+from windlass_hostagent.pods.sysctls import forbidden
 
 Obj = dict[str, Any]
 
@@ -49,6 +52,22 @@ def refusal(pod: Obj, others: Sequence[Obj], allocatable: Mapping[str, str], nod
         capacity = resource_amount(name, allocatable.get(name, "0"))
         if amount and used.get(name, 0) + amount > capacity:
             return _out_of(name, amount, used.get(name, 0), capacity)
+    return None
+
+
+def unsupported(pod: Obj, options: PodOptions) -> Refusal | None:
+    """Return why this node can never run a pod: a sysctl, another operating system, AppArmor that is not there."""
+    spec = pod["spec"]
+    system = (spec.get("os") or {}).get("name") or "linux"
+    if system != "linux":
+        return Refusal("PodOSNotSupported", "Failed to admit pod as the OS field doesn't match node OS")
+    problem = forbidden(pod, options.allowed_unsafe_sysctls)
+    if problem:
+        return Refusal("SysctlForbidden", problem)
+    if not options.apparmor:
+        for container in [*(spec.get("initContainers") or ()), *spec["containers"]]:
+            if apparmor_of(effective(pod, container)) not in ("", UNCONFINED):
+                return Refusal("AppArmor", "Cannot enforce AppArmor: AppArmor is not enabled on the host")
     return None
 
 

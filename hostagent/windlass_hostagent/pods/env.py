@@ -1,12 +1,12 @@
 """A container's environment and command line: sources, references, `$(VAR)`. Pure; the caller fetches objects first."""
 
 import base64
-import math
+from collections import ChainMap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from windlass.apimachinery.quantity import parse_quantity
+from windlass.apis.core.v1 import downward_values
 
 Obj = dict[str, Any]
 
@@ -33,6 +33,7 @@ class EnvContext:
     pod_ips: Sequence[str] = ()
     host_ips: Sequence[str] = ()
     allocatable: Mapping[str, str] = field(default_factory=dict)
+    services: Mapping[str, str] = field(default_factory=dict)
 
 
 def sources(container: Obj) -> list[Source]:
@@ -59,17 +60,20 @@ def sources(container: Obj) -> list[Source]:
 
 
 def build_env(container: Obj, context: EnvContext) -> dict[str, str]:
-    """Build the environment: `envFrom` in order, then `env`, which may refer to what stands before it."""
+    """Build the environment: `envFrom` in order, then `env`, which may refer to what stands before it.
+
+    The Services' variables are there too, behind everything that the container says itself.
+    """
     env: dict[str, str] = {}
     for entry in container.get("envFrom") or ():
         env.update(_from_whole(entry, context))
     for entry in container.get("env") or ():
         value = _value_from(entry["valueFrom"], container, context) if entry.get("valueFrom") else None
         if value is None and not entry.get("valueFrom"):
-            value = expand(entry.get("value") or "", env)
+            value = expand(entry.get("value") or "", ChainMap(env, dict(context.services)))
         if value is not None:
             env[entry["name"]] = value
-    return env
+    return {**context.services, **env}
 
 
 def _data(kind: str, obj: Obj) -> dict[str, str]:
@@ -95,9 +99,9 @@ def _from_whole(entry: Obj, context: EnvContext) -> dict[str, str]:
 
 def _value_from(origin: Obj, container: Obj, context: EnvContext) -> str | None:
     if origin.get("fieldRef"):
-        return field_value(origin["fieldRef"]["fieldPath"], context)
+        return _field(origin["fieldRef"]["fieldPath"], context)
     if origin.get("resourceFieldRef"):
-        return resource_value(origin["resourceFieldRef"], container, context)
+        return _resource(origin["resourceFieldRef"], container, context)
     kind = "ConfigMap" if origin.get("configMapKeyRef") else "Secret"
     ref = origin.get("configMapKeyRef") or origin.get("secretKeyRef") or {}
     obj = context.objects.get((kind, ref["name"]))
@@ -112,45 +116,18 @@ def _value_from(origin: Obj, container: Obj, context: EnvContext) -> str | None:
     return value
 
 
-def field_value(path: str, context: EnvContext) -> str:
-    """Resolve a downward-API field path."""
-    meta = context.pod["metadata"]
-    spec = context.pod["spec"]
-    for kind in ("labels", "annotations"):
-        if path.startswith(f"metadata.{kind}['") and path.endswith("']"):
-            return str((meta.get(kind) or {}).get(path[len(f"metadata.{kind}['") : -2], ""))
-    plain = {
-        "metadata.name": meta["name"],
-        "metadata.namespace": meta["namespace"],
-        "metadata.uid": meta["uid"],
-        "spec.nodeName": spec.get("nodeName", ""),
-        "spec.serviceAccountName": spec.get("serviceAccountName", ""),
-        "status.hostIP": next(iter(context.host_ips), ""),
-        "status.hostIPs": ",".join(context.host_ips),
-        "status.podIP": next(iter(context.pod_ips), ""),
-        "status.podIPs": ",".join(context.pod_ips),
-    }
-    if path not in plain:
-        raise EnvError(f"unsupported fieldPath: {path}")
-    return str(plain[path])
+def _field(path: str, context: EnvContext) -> str:
+    try:
+        return downward_values.field_value(path, context.pod, context.pod_ips, context.host_ips)
+    except KeyError:
+        raise EnvError(f"unsupported fieldPath: {path}") from None
 
 
-def resource_value(ref: Obj, container: Obj, context: EnvContext) -> str:
-    """Resolve a `resourceFieldRef`: limits without a value give the node's allocatable."""
-    target = container
-    if ref.get("containerName"):
-        spec = context.pod["spec"]
-        everyone = [*(spec.get("containers") or ()), *(spec.get("initContainers") or ())]
-        target = next((c for c in everyone if c["name"] == ref["containerName"]), container)
-    bound, _, resource = ref["resource"].partition(".")
-    resources = target.get("resources") or {}
-    quantity = (resources.get(bound) or {}).get(resource)
-    if quantity is None and bound == "requests":
-        quantity = (resources.get("limits") or {}).get(resource)
-    if quantity is None:
-        quantity = context.allocatable.get(resource, "0") if bound == "limits" else "0"
-    divisor = parse_quantity(str(ref.get("divisor") or "1")) or parse_quantity("1")
-    return str(math.ceil(parse_quantity(str(quantity)) / divisor))
+def _resource(ref: Obj, container: Obj, context: EnvContext) -> str:
+    try:
+        return downward_values.resource_value(ref, context.pod, container, context.allocatable)
+    except KeyError as error:
+        raise EnvError(f"container {error.args[0]} not found") from None
 
 
 def expand(text: str, env: Mapping[str, str]) -> str:

@@ -10,7 +10,7 @@ from windlass.errors import NetworkDriverError, RuntimeDriverError
 from windlass.logs import get_logger
 from windlass.plugin.interfaces.runtime import SandboxStatus
 from windlass_hostagent.context import AgentContext
-from windlass_hostagent.pods.admission import Refusal, refusal
+from windlass_hostagent.pods.admission import Refusal, refusal, unsupported
 from windlass_hostagent.pods.fate import Fate
 from windlass_hostagent.pods.observation import LABEL_UID
 from windlass_hostagent.pods.probes.table import ProbeTable
@@ -145,7 +145,8 @@ class PodManager:
             return None
         if self.closed():
             return Refusal("NodeShutdown", "Pod was rejected as the node is shutting down.")
-        return refusal(pod, self.pods(), self._context.allocatable, self._context.node)
+        never = unsupported(pod, self._context.options)
+        return never or refusal(pod, self.pods(), self._context.allocatable, self._context.node)
 
     async def _work(self, uid: str, worker: PodWorker, earlier: asyncio.Task[None] | None) -> None:
         if earlier is not None:

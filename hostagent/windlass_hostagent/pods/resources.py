@@ -4,12 +4,14 @@ from collections.abc import Iterable
 from typing import Any
 
 from windlass.apimachinery.quantity import cpu_millis, int_value
+from windlass.apis.core.v1.pod_resources import pod_requests
 from windlass.plugin.interfaces.runtime import ContainerResources
 
 Obj = dict[str, Any]
 
 OOM_GUARANTEED = -997
 OOM_BEST_EFFORT = 1000
+LEAST_CPU_MILLIS = 2
 
 
 def _containers(pod: Obj) -> Iterable[Obj]:
@@ -73,3 +75,40 @@ def container_resources(pod: Obj, container: Obj, memory_capacity: int) -> Conta
         pids_limit=0,
         oom_score_adj=oom_score_adj(pod, memory_request, memory_capacity),
     )
+
+
+def _with_limits(spec: Obj) -> Obj:
+    """Return a pod spec whose requests are its limits, so that one sum serves both."""
+    groups = {}
+    for group in ("initContainers", "containers"):
+        groups[group] = [
+            {**c, "resources": {"requests": (c.get("resources") or {}).get("limits") or {}}}
+            for c in spec.get(group) or ()
+        ]
+    return {**spec, **groups}
+
+
+def pod_resources(pod: Obj, max_pids: int = 0) -> ContainerResources:
+    """Return the limits of a pod's cgroup: a resource that one container may take freely has none."""
+    spec = pod["spec"]
+    requests, limits = pod_requests(spec), pod_requests(_with_limits(spec))
+    bounded = {
+        name: all(name in ((c.get("resources") or {}).get("limits") or {}) for c in _containers(pod))
+        for name in ("cpu", "memory")
+    }
+    least = LEAST_CPU_MILLIS if qos_class(pod) == "BestEffort" else 0
+    return ContainerResources(
+        cpu_request_millis=requests.get("cpu", 0) or least,
+        cpu_limit_millis=limits.get("cpu", 0) if bounded["cpu"] else 0,
+        memory_limit_bytes=limits.get("memory", 0) if bounded["memory"] else 0,
+        pids_limit=max_pids,
+    )
+
+
+def cgroup_parent(pod: Obj, root: str) -> str:
+    """Return the pod's cgroup below the node's: guaranteed pods at the top, the others by class; empty without root."""
+    if not root:
+        return ""
+    quality = qos_class(pod)
+    middle = "" if quality == "Guaranteed" else f"/{quality.lower()}"
+    return f"/{root}{middle}/pod{pod['metadata']['uid']}"

@@ -11,6 +11,7 @@ from windlass.errors import RuntimeDriverError
 from windlass.logs import get_logger
 from windlass.plugin.interfaces.runtime import ContainerStatus, Mount
 from windlass_hostagent.context import AgentContext
+from windlass_hostagent.pods.steps.node_files import remove_node_files
 
 Obj = dict[str, Any]
 DEFAULT_PATH = "/dev/termination-log"
@@ -91,5 +92,6 @@ def remove_pod_files(context: AgentContext, uid: str) -> None:
     """Remove the containers' files of a pod, and its directory when nothing else is in it. Blocks; safe to repeat."""
     folder = context.data_dir / "pods" / uid
     shutil.rmtree(folder / "containers", ignore_errors=True)
+    remove_node_files(context, uid)
     with suppress(OSError):  # volumes may still be there: their own teardown removes them
         folder.rmdir()

@@ -143,14 +143,14 @@ def test_an_update_keeps_the_status(workload):
 
 
 def test_fields_that_nothing_obeys_are_warned_of(workload):
-    made = workload.create(spec=with_template(hostPID=True))
-    assert any("spec.template.spec.hostPID" in text for text in workload.strategy.warnings(made))
+    made = workload.create(spec=with_template(resourceClaims=[{"name": "c"}]))
+    assert any("spec.template.spec.resourceClaims" in text for text in workload.strategy.warnings(made))
 
 
 def test_a_replicaset_of_a_deployment_does_not_repeat_the_warnings(served):
     replicasets = served("apps/v1", "ReplicaSet")
     owner = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "a", "uid": "1", "controller": True}
-    made = replicasets.create(spec=with_template(hostPID=True),
+    made = replicasets.create(spec=with_template(resourceClaims=[{"name": "c"}]),
                               metadata={"ownerReferences": [owner]})  # fmt: skip
     assert replicasets.strategy.warnings(made) == []
 

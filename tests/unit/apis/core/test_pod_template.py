@@ -6,7 +6,7 @@ from windlass.apis.core.v1.pod_validation import validate_pod_template
 
 KIND = KINDS[0]
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-CONTAINERS = [{"name": "a", "image": "x:1"}, {"name": "b", "image": "y:2", "livenessProbe": {"tcpSocket": {"port": 1}}}]
+CONTAINERS = [{"name": "a", "image": "x:1"}, {"name": "b", "image": "y:2", "securityContext": {"seLinuxOptions": {"level": "s0"}}}]
 
 
 def make(spec=None, labels=None):
@@ -25,7 +25,7 @@ def test_columns():
 def test_paths_start_at_the_template():
     found = KIND.strategy.validate(make({"activeDeadlineSeconds": 0}))
     assert [error.field for error in found] == ["template.spec.activeDeadlineSeconds"]
-    assert KIND.strategy.warnings(make())[0].startswith("template.spec.containers[1].livenessProbe: ")
+    assert KIND.strategy.warnings(make())[0].startswith("template.spec.containers[1].securityContext.seLinuxOptions: ")
 
 
 def test_templates_hold_no_ephemeral_containers():

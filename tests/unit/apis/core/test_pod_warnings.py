@@ -60,13 +60,12 @@ def test_what_is_obeyed_warns_of_nothing(make_pod):
     [
         (
             {},
-            {"securityContext": {"runAsNonRoot": True}},
-            "spec.containers[0].securityContext.runAsNonRoot",
+            {"securityContext": {"seLinuxOptions": {"level": "s0"}}},
+            "spec.containers[0].securityContext.seLinuxOptions",
             "host agent",
         ),
-        ({"hostPID": True}, {}, "spec.hostPID", "host agent"),
-        ({"hostUsers": False}, {}, "spec.hostUsers", "host agent"),
-        ({"volumes": [{"name": "v"}]}, {}, "spec.volumes[0]", "host agent"),
+        ({"resourceClaims": [{"name": "c"}]}, {}, "spec.resourceClaims", "host agent"),
+        ({"volumes": [{"name": "v", "nfs": {"server": "s", "path": "/"}}]}, {}, "spec.volumes[0].nfs", "host agent"),
         (
             {"initContainers": [{"name": "i", "image": "x", "securityContext": {"seLinuxOptions": {"user": "u"}}}]},
             {},

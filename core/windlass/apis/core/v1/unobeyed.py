@@ -6,7 +6,13 @@ than `harmless`, the values that change nothing. Take a line away when the part 
 
 from typing import Any, NamedTuple
 
+from windlass.apis.core.v1.volume import Volume
+
 AGENT = "host agent"
+SERVED_VOLUMES = frozenset(
+    {"name", "configMap", "csi", "downwardAPI", "emptyDir", "hostPath", "projected", "secret"}
+)
+"""Sources that a built-in driver serves; `csi` is served by whoever brings the driver that it names."""
 
 
 class Unobeyed(NamedTuple):
@@ -18,39 +24,22 @@ class Unobeyed(NamedTuple):
 
 
 POD = (
-    Unobeyed("dnsConfig"),
-    Unobeyed("dnsPolicy", harmless=("ClusterFirst",)),
-    Unobeyed("hostAliases"),
-    Unobeyed("hostIPC", harmless=(False,)),
-    Unobeyed("hostPID", harmless=(False,)),
-    Unobeyed("hostUsers", harmless=(True,)),
-    Unobeyed("os.name", harmless=("linux",)),
-    Unobeyed("overhead"),
     Unobeyed("resourceClaims"),
     Unobeyed("resources"),
-    Unobeyed("runtimeClassName"),
-    Unobeyed("setHostnameAsFQDN", harmless=(False,)),
-    Unobeyed("shareProcessNamespace", harmless=(False,)),
-    Unobeyed("subdomain"),
-    Unobeyed("volumes[*]"),
+    *(Unobeyed(f"volumes[*].{source}") for source in Volume.wire_fields() if source not in SERVED_VOLUMES),
 )
 
 POD_SECURITY = tuple(Unobeyed(f"securityContext.{field}") for field in (
-    "appArmorProfile", "fsGroup", "fsGroupChangePolicy", "runAsGroup", "runAsNonRoot", "seLinuxChangePolicy",
-    "seLinuxOptions", "seccompProfile", "supplementalGroups", "supplementalGroupsPolicy", "sysctls", "windowsOptions",
+    "seLinuxChangePolicy", "seLinuxOptions", "windowsOptions",
 ))
 
 CONTAINER = (
     Unobeyed("resizePolicy"),
     Unobeyed("resources.claims"),
-    Unobeyed("stdinOnce", harmless=(False,)),
     Unobeyed("volumeDevices"),
-    Unobeyed("volumeMounts"),
     *(Unobeyed(f"securityContext.{field}") for field in (
-        "appArmorProfile", "runAsGroup", "runAsNonRoot", "seLinuxOptions", "seccompProfile", "windowsOptions",
+        "seLinuxOptions", "windowsOptions",
     )),
-    Unobeyed("securityContext.allowPrivilegeEscalation", harmless=(True,)),
-    Unobeyed("securityContext.procMount", harmless=("Default",)),
 )
 
 IN_CONTAINERS = tuple(

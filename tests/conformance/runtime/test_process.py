@@ -28,6 +28,7 @@ class TestIsolated(RuntimeConformance):
 
 class TestPlain(RuntimeConformance):
     image = "host"
+    isolates = False
 
     @pytest.fixture
     async def driver(self, tmp_path):

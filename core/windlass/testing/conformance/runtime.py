@@ -12,7 +12,6 @@ Set `image` to one that is local, and the flags to what the driver can do; a fla
 """
 
 import asyncio
-from typing import Any
 
 import pytest
 
@@ -20,52 +19,16 @@ from windlass.errors import RuntimeDriverError
 from windlass.plugin.interfaces.runtime import (
     ContainerConfig,
     ContainerState,
-    ContainerStatus,
     RuntimeDriver,
     RuntimeEvent,
-    SandboxConfig,
 )
-
-LABELS = {
-    "io.kubernetes.pod.name": "web",
-    "io.kubernetes.pod.namespace": "default",
-    "io.kubernetes.pod.uid": "11111111-2222-3333-4444-555555555555",
-}
-WAIT_SECONDS = 20.0
+from windlass.testing.conformance.runtime_security import RuntimeSecurityConformance
+from windlass.testing.conformance.runtime_streams import RuntimeStreamsConformance
+from windlass.testing.conformance.runtime_subject import LABELS, WAIT_SECONDS
 
 
-class RuntimeConformance:
+class RuntimeConformance(RuntimeStreamsConformance, RuntimeSecurityConformance):
     """The suite. Every test makes what it needs and removes it."""
-
-    image = "busybox:local"
-    missing_image = "registry.invalid/no/such:image"
-    runs_processes = True
-    """Whether commands really run: exit codes and logs are then checked."""
-
-    def sandbox(self, *, uid: str = LABELS["io.kubernetes.pod.uid"], attempt: int = 0) -> SandboxConfig:
-        """Return the configuration of a sandbox."""
-        labels = {**LABELS, "io.kubernetes.pod.uid": uid}
-        return SandboxConfig("web", "default", uid, attempt=attempt, hostname="web", labels=labels)
-
-    def container(self, script: str = "sleep 1000", *, name: str = "main", **options: Any) -> ContainerConfig:
-        """Return the configuration of a container that runs a shell script."""
-        chosen = {"attempt": 0, "labels": {**LABELS, "io.kubernetes.container.name": name}, **options}
-        return ContainerConfig(name=name, image=self.image, command=["sh", "-c", script], **chosen)
-
-    async def run(self, driver: RuntimeDriver, sandbox_id: str, config: ContainerConfig) -> str:
-        """Create and start a container."""
-        container_id = await driver.create_container(sandbox_id, config)
-        await driver.start_container(container_id)
-        return container_id
-
-    async def wait_state(self, driver: RuntimeDriver, container_id: str, state: ContainerState) -> ContainerStatus:
-        """Wait until a container is in a state."""
-        async with asyncio.timeout(WAIT_SECONDS):
-            while True:
-                status = await driver.container_status(container_id)
-                if status is not None and status.state is state:
-                    return status
-                await asyncio.sleep(0.02)
 
     async def test_status_names_the_runtime(self, driver: RuntimeDriver) -> None:
         """`status` says ready, with a name and a version."""
@@ -225,8 +188,7 @@ class RuntimeConformance:
 
     async def test_exit_codes(self, driver: RuntimeDriver) -> None:
         """C232, C250: 0 is Completed, anything else Error, with the program's own code."""
-        if not self.runs_processes:
-            pytest.skip("runs no processes")
+        self.needs_processes()
         sandbox_id = await driver.run_pod_sandbox(self.sandbox())
         try:
             for code, reason in ((0, "Completed"), (3, "Error")):
@@ -239,8 +201,7 @@ class RuntimeConformance:
 
     async def test_a_command_that_does_not_exist(self, driver: RuntimeDriver) -> None:
         """A start that fails says why, and the container counts as ended (StartError)."""
-        if not self.runs_processes:
-            pytest.skip("runs no processes")
+        self.needs_processes()
         sandbox_id = await driver.run_pod_sandbox(self.sandbox())
         try:
             config = ContainerConfig("main", 0, self.image, command=["/no/such/program"], labels=LABELS)
@@ -255,8 +216,7 @@ class RuntimeConformance:
 
     async def test_environment_and_logs(self, driver: RuntimeDriver) -> None:
         """C248: what is written to both streams is read back, in order, with the environment that was given."""
-        if not self.runs_processes:
-            pytest.skip("runs no processes")
+        self.needs_processes()
         sandbox_id = await driver.run_pod_sandbox(self.sandbox())
         try:
             script = 'echo "one $COLOUR"; echo two >&2; echo three'
@@ -277,8 +237,7 @@ class RuntimeConformance:
 
     async def test_a_program_that_heeds_term_ends_in_time(self, driver: RuntimeDriver) -> None:
         """`stop_container` asks first: the program's own exit code is kept."""
-        if not self.runs_processes:
-            pytest.skip("runs no processes")
+        self.needs_processes()
         sandbox_id = await driver.run_pod_sandbox(self.sandbox())
         try:
             script = "trap 'exit 7' TERM; echo ready; while :; do sleep 0.05; done"

@@ -61,7 +61,7 @@ class LayerUnpacker:
             return
         parent, name = self._parent_of("/".join(parts[:-1])), parts[-1]
         if name == OPAQUE:
-            for entry in os.listdir(parent):  # noqa: PTH208 - a descriptor has no path
+            for entry in os.listdir(f"/proc/self/fd/{parent}"):  # noqa: PTH208 - a descriptor
                 self._remove(parent, entry)
         elif name.startswith(WHITEOUT):
             hidden = name.removeprefix(WHITEOUT)

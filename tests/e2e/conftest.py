@@ -2,7 +2,6 @@
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -14,15 +13,10 @@ from typing import Any
 import pytest
 
 from windlass.testing.dockerd import PrivateDockerd
+from windlass.testing.ports import free_port
 from windlass.testing.zookeeper import Ensemble
 
 COMMAND_TIMEOUT = 240
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @dataclass

@@ -16,7 +16,7 @@ HEAD_SECONDS = 30.0
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 JOIN_BYTES = 1 << 16
 """Bodies up to this size are copied behind their head; a larger one is not worth the copy."""
-WRITE_SECONDS = 60.0
+WRITE_SECONDS = 30.0
 """How long a client may leave a full send buffer untouched before it is cut off (W26)."""
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import gc
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from uvicorn_worker import UvicornWorker
@@ -19,6 +20,7 @@ from windlass.config import load_config
 from windlass.errors import StoreUnavailableError
 from windlass.logs import configure_logging, get_logger
 from windlass.plugin.manager import PluginManager
+from windlass.plugin.watchdog import LoopWatchdog
 from windlass.registry.backend import CacheReader
 from windlass.store.interface import Store
 from windlass.store.watchcache import WatchCache
@@ -114,6 +116,7 @@ class Lifespan:
         self._clock = clock
         self._plugins = plugins
         self._task: asyncio.Task[None] | None = None
+        self._watchdog: LoopWatchdog | None = None
 
     async def process_startup(self, _scope: Mapping[str, Any], _event: Mapping[str, Any]) -> None:
         """Begin, when the server is about to take requests.
@@ -127,9 +130,13 @@ class Lifespan:
         await asyncio.wait((synced,), timeout=PATIENCE_SECONDS)
         synced.cancel()
         self._plugins.notify("on_startup", process=PROCESS)
+        self._watchdog = LoopWatchdog(self._plugins.owner_of, partial(self._plugins.note_failure, hangs=True))
+        self._watchdog.start()
 
     async def process_shutdown(self, _scope: Mapping[str, Any], _event: Mapping[str, Any]) -> None:
         """End, when the last request has been answered."""
+        if self._watchdog is not None:
+            self._watchdog.stop()
         self._plugins.notify("on_shutdown", process=PROCESS)
         if self._task is not None:
             self._task.cancel()

@@ -11,6 +11,8 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from windlass.testing.ports import free_ports
+
 JARS = Path("/usr/share/java")
 MAIN = "org.apache.zookeeper.server.quorum.QuorumPeerMain"
 NAMES = (
@@ -20,18 +22,6 @@ NAMES = (
 )  # fmt: skip
 START_SECONDS = 60.0
 POLL_SECONDS = 0.05
-
-
-def free_ports(count: int) -> list[int]:
-    """Return distinct free loopback ports."""
-    probes = [socket.socket() for _ in range(count)]
-    try:
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [int(probe.getsockname()[1]) for probe in probes]
-    finally:
-        for probe in probes:
-            probe.close()
 
 
 @dataclass

@@ -22,16 +22,11 @@ from windlass.auth.pki import CertificateAuthority, CertificateRequest
 from windlass.cli.cluster import Cluster, issue_identities
 from windlass.cli.datadir import DataDir
 from windlass.client.transport import HttpTransport
+from windlass.testing.ports import free_port
 
 START_SECONDS = 90.0
 ANSWER_SECONDS = 60.0
 JSON = "application/json"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @dataclass
@@ -161,7 +156,7 @@ class ApiServer:
 
     @property
     def log_file(self) -> Path:
-        return self.data_dir.root / f"apiserver-{self.port}.log"
+        return self.data_dir.root.parent / f"apiserver-{self.port}.log"
 
     def log(self) -> str:
         return self.log_file.read_text(errors="replace")[-4000:]
@@ -257,8 +252,8 @@ class ApiServer:
         return head(method, path, fields)
 
     @staticmethod
-    def read_answer(connection: socket.socket) -> Answer:
-        return read_answer(connection)
+    def read_answer(connection: socket.socket, *, bodiless: bool = False) -> Answer:
+        return read_answer(connection, bodiless=bodiless)
 
     def revision(self) -> int:
         """The newest revision of the whole store: a consistent list is as new as its last write, of whatever kind."""
@@ -283,8 +278,10 @@ def read_head(connection: socket.socket) -> tuple[int, dict[str, str], bytes]:
     return int(status.split()[1]), fields, rest
 
 
-def read_answer(connection: socket.socket) -> Answer:
+def read_answer(connection: socket.socket, *, bodiless: bool = False) -> Answer:
     status, fields, rest = read_head(connection)
+    if bodiless:
+        return Answer(status, fields, b"")
     length = int(fields.get("content-length", "-1"))
     while length < 0 or len(rest) < length:
         more = connection.recv(262_144)

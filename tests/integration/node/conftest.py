@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -16,15 +15,10 @@ import pytest
 
 from windlass.cli.datadir import DataDir
 from windlass.testing.dockerd import PrivateDockerd
+from windlass.testing.ports import free_port
 from windlass_runtime.process.records import Records
 
 WAIT_SECONDS = 120.0
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @dataclass

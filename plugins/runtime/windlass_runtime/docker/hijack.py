@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from windlass.errors import RuntimeDriverError
-from windlass_runtime.docker.engine import UNAVAILABLE, DockerEngine, raise_for
+from windlass_runtime.docker.engine import UNAVAILABLE, DockerApiError, DockerEngine, raise_for
 
 HEAD_LIMIT = 1 << 16
 HEAD_SECONDS = 30.0
@@ -63,6 +63,8 @@ async def open_stream(engine: DockerEngine, path: str, body: dict[str, Any] | No
                 raise
     except TimeoutError:
         raise RuntimeDriverError(f"Docker did not answer within {HEAD_SECONDS:g} s", reason=UNAVAILABLE) from None
+    except DockerApiError:  # an OSError too, by its ancestry
+        raise
     except (OSError, ValueError, asyncio.IncompleteReadError, asyncio.LimitOverrunError) as error:
         raise RuntimeDriverError(f"Docker's stream cannot be opened: {error}", reason=UNAVAILABLE) from error
     return reader, writer

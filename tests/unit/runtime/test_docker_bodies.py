@@ -3,7 +3,8 @@
 import pytest
 
 from windlass.plugin.interfaces.runtime import ContainerConfig, ContainerResources, Device, Mount, SandboxConfig
-from windlass_runtime.docker import pod_cgroups, translate
+from windlass_runtime import pod_cgroups
+from windlass_runtime.docker import translate
 from windlass_runtime.docker.translate import Place
 
 PLACE = Place("n", 0, sandbox_id="sb")

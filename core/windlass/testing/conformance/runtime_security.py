@@ -1,13 +1,15 @@
 """What every runtime that confines containers owes to a pod's security contexts. Part of `RuntimeConformance`."""
 
 import json
+import uuid
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from windlass.errors import RuntimeDriverError
-from windlass.plugin.interfaces.runtime import Device, Mount, RuntimeDriver, SandboxConfig
+from windlass.plugin.interfaces.runtime import ContainerResources, Device, Mount, RuntimeDriver, SandboxConfig
 from windlass.testing.conformance.runtime_subject import LABELS, RuntimeSubject
 
 STATUS = "busybox grep -E '^(CapEff|NoNewPrivs|Seccomp):' /proc/self/status"
@@ -17,6 +19,14 @@ FIN_TIMEOUT = "/proc/sys/net/ipv4/tcp_fin_timeout"
 
 def _read(path: str) -> str:
     return Path(path).read_text()
+
+
+def _limits(parent: str) -> set[str]:
+    """Return the memory and process limits of a cgroup, version 1 or 2; nothing of one that is not there."""
+    root = Path("/sys/fs/cgroup")
+    files = ("memory/{}/memory.limit_in_bytes", "pids/{}/pids.max", "{}/memory.max", "{}/pids.max")
+    paths = [root / file.format(parent.lstrip("/")) for file in files]
+    return {path.read_text().strip() for path in paths if path.exists()}
 
 
 def _names(folder: Path) -> list[str]:
@@ -135,3 +145,20 @@ class RuntimeSecurityConformance(RuntimeSubject):
     async def test_host_names(self, driver: RuntimeDriver) -> None:
         """The pod's host name is its containers'."""
         assert await self.printed(driver, "busybox hostname") == "web\n"
+
+    async def test_a_pod_has_a_cgroup_of_its_own(self, driver: RuntimeDriver) -> None:
+        """C272: the container's group lies in the pod's, which has the pod's limits and goes with it."""
+        self.needs_isolation()
+        parent = f"/windlass-test/pod{uuid.uuid4().hex}"
+        limits = ContainerResources(cpu_request_millis=100, memory_limit_bytes=64 << 20, pids_limit=50)
+        config = replace(self.sandbox(), cgroup_parent=parent, resources=limits)
+        sandbox_id = await driver.run_pod_sandbox(config)
+        try:
+            container_id = await self.run(driver, sandbox_id, self.container())
+            status = await driver.container_status(container_id)
+            assert status is not None
+            assert parent.rpartition("/")[2] in _read(f"/proc/{status.pid}/cgroup")
+            assert _limits(parent) == {str(64 << 20), "50"}
+        finally:
+            await driver.remove_pod_sandbox(sandbox_id)
+        assert _limits(parent) == set()

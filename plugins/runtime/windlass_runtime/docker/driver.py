@@ -31,8 +31,8 @@ from windlass.plugin.interfaces.runtime import (
     SandboxConfig,
     SandboxStatus,
 )
-from windlass_runtime import pause
-from windlass_runtime.docker import images, logs, pod_cgroups, translate
+from windlass_runtime import pause, pod_cgroups
+from windlass_runtime.docker import images, logs, translate
 from windlass_runtime.docker.engine import DEFAULT_ENDPOINT, DockerApiError, DockerEngine, NotFound
 from windlass_runtime.docker.inventory import Inventory
 from windlass_runtime.docker.processes import Processes

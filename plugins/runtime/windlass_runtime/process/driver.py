@@ -30,7 +30,7 @@ from windlass.plugin.interfaces.runtime import (
     SandboxConfig,
     SandboxStatus,
 )
-from windlass_runtime import pause
+from windlass_runtime import pause, pod_cgroups
 from windlass_runtime.process import cgroups
 from windlass_runtime.process.commands import Commands
 from windlass_runtime.process.events import DirectoryWatch, EventHub, ProcessWatch
@@ -115,10 +115,21 @@ class ProcessDriver:
             self._records.create(directory, record)
             found = self._records.sandbox(sandbox_id)
             if found is None or not found.ready:
+                await self._limit(config)
                 await self._launcher.run("sandbox", directory, "CreatePodSandboxError")
                 self._watch_sandbox(sandbox_id)
                 self._hub.emit("started", sandbox_id)
         return sandbox_id
+
+    async def _limit(self, config: SandboxConfig) -> None:
+        """Make the pod's cgroup with its limits."""
+        if not (self._settings.isolated and config.cgroup_parent):
+            return
+        try:
+            await self._files(lambda: pod_cgroups.apply(config.cgroup_parent, config.resources))
+        except OSError as error:
+            message = f"cannot set the limits of cgroup {config.cgroup_parent}: {error}"
+            raise RuntimeDriverError(message, reason="CreatePodSandboxError") from error
 
     def _watch_sandbox(self, sandbox_id: str) -> None:
         run = read_json(self._records.sandbox_dir(sandbox_id) / "run.json")
@@ -144,7 +155,10 @@ class ProcessDriver:
         await asyncio.gather(*(self.remove_container(c.id) for c in containers))
         directory = self._records.sandbox_dir(sandbox_id)
         existed = directory.exists()
+        parent = str((read_json(directory / "config.json") or {}).get("cgroup_parent") or "")
         await self._files(lambda: self._records.remove(directory))
+        if parent and self._settings.isolated:
+            await self._files(lambda: pod_cgroups.remove(parent))
         self._watch.forget(sandbox_id)
         self._locks.pop(sandbox_id, None)
         if existed:

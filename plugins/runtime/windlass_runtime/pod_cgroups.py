@@ -1,4 +1,4 @@
-"""A pod's cgroup under Docker: the parent of its containers' groups, with limits for all of them together."""
+"""A pod's cgroup: the parent of its containers' groups, with limits for all of them together."""
 
 import contextlib
 from dataclasses import asdict

@@ -147,7 +147,7 @@ class RuntimeSecurityConformance(RuntimeSubject):
         assert await self.printed(driver, "busybox hostname") == "web\n"
 
     async def test_a_pod_has_a_cgroup_of_its_own(self, driver: RuntimeDriver) -> None:
-        """C272: the container's group lies in the pod's, which has the pod's limits and goes with it."""
+        """The container's group lies in the pod's, which has the pod's limits and goes with it."""
         self.needs_isolation()
         parent = f"/windlass-test/pod{uuid.uuid4().hex}"
         limits = ContainerResources(cpu_request_millis=100, memory_limit_bytes=64 << 20, pids_limit=50)

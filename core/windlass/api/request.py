@@ -14,6 +14,8 @@ RECEIVE = "windlass.receive"
 MAX_PATH_LENGTH = 4096
 MAX_QUERY_FIELDS = 1024  # a command in a container is one field per word
 NAMESPACE_SUBRESOURCES = frozenset({"status", "finalize"})
+PLAIN_PATH = re.compile(rb"/[A-Za-z0-9_./:-]*")
+"""Nearly every path: nothing in it is encoded, so that its segments need no look each, unless one begins with a dot."""
 UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f]")
 PROXIED = re.compile(rb"^/api/v1/(?:nodes/[^/]+|namespaces/[^/]+/(?:pods|services)/[^/]+)/proxy(?=/|$)")
 PAGE_NOT_FOUND = "the server could not find the requested resource"
@@ -45,7 +47,7 @@ def parse_path(raw: bytes) -> ParsedPath:
         tail = raw[proxied.end() :].decode("latin-1")
         path = parse_path(proxied.group())
         return path._replace(text=path.text + tail, tail=tail)
-    parts = [_segment(part) for part in raw.strip(b"/").split(b"/")] if raw.strip(b"/") else []
+    parts = _split(raw)
     text = "/" + "/".join(parts)
     if raw.startswith(b"//") or raw.endswith(b"//"):
         raise NotFoundError(PAGE_NOT_FOUND)
@@ -54,6 +56,14 @@ def parse_path(raw: bytes) -> ParsedPath:
     if len(parts) >= 4 and parts[0] == "apis":
         return _resource(text, parts[1], parts[2], parts[3:])
     return ParsedPath(text)
+
+
+def _split(raw: bytes) -> list[str]:
+    if not raw.strip(b"/"):
+        return []
+    if PLAIN_PATH.fullmatch(raw) and b"/." not in raw and b"//" not in raw:
+        return raw.decode("ascii").strip("/").split("/")
+    return [_segment(part) for part in raw.strip(b"/").split(b"/")]
 
 
 def _segment(raw: bytes) -> str:

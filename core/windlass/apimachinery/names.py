@@ -6,6 +6,7 @@ validation do. They are pure and linear in the length of the text.
 
 import ipaddress
 import re
+from functools import lru_cache
 
 DNS1123_LABEL_MAX = 63
 DNS1123_SUBDOMAIN_MAX = 253
@@ -120,6 +121,18 @@ def _qualified_part(text: str) -> list[str]:
 
 def is_qualified_name(text: str) -> list[str]:
     """Check `[prefix/]name`, as label keys, annotation keys, finalizers and resource names are."""
+    if len(text) > DNS1123_SUBDOMAIN_MAX + 1 + QUALIFIED_NAME_MAX:
+        return _qualified_name(text)
+    return list(_known_qualified_name(text))
+
+
+@lru_cache(maxsize=16384)
+def _known_qualified_name(text: str) -> tuple[str, ...]:
+    """Remember what was found of a short name: a cluster's objects share a few hundred of them."""
+    return tuple(_qualified_name(text))
+
+
+def _qualified_name(text: str) -> list[str]:
     prefix, slash, name = text.rpartition("/")
     if "/" in prefix:
         message = regex_message(_QUALIFIED_MESSAGE, _QUALIFIED, "MyName", "my.name", "123-abc")

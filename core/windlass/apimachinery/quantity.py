@@ -72,6 +72,7 @@ def _parse(text: str) -> _Parsed:
     return _Parsed(-nanos if sign == "-" else nanos, number_format)
 
 
+@lru_cache(maxsize=16384)
 def parse_quantity(text: str) -> Decimal:
     """Return the value of a quantity, exact to a nano. Raises QuantityError (a ValueError)."""
     return Decimal(_parse(text).nanos).scaleb(-9)

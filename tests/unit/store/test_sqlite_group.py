@@ -70,7 +70,7 @@ def test_what_is_refused_writes_nothing_and_takes_no_revision(connection):
 
 
 def test_a_guard_sees_what_the_group_has_already_written(connection):
-    """W23: the Lease changed hands just before, in the same transaction."""
+    """The Lease changed hands just before, in the same transaction."""
     run(connection, Operation("lease", b"one"))
     outcomes = run(connection, Operation("lease", b"two", 1), Operation("a", b"1", guard=Guard("lease", 1)))
     assert isinstance(outcomes[1], GuardError)

@@ -18,6 +18,24 @@ from windlass.errors import ConfigError
 def load_kubeconfig(path: str | os.PathLike[str], context: str = "") -> HttpTransport:
     """Return the transport that a kubeconfig's current (or named) context describes. Raises ConfigError."""
     file = Path(path)
+    config = _read(file)
+    pair, cluster = _chosen(config, context, file)
+    user = _entry(config, "users", str(pair.get("user") or ""), "user", file)
+    server = str(cluster.get("server") or "")
+    if not server.startswith(("https://", "http://")):
+        raise ConfigError(f"kubeconfig {file}: cluster {pair.get('cluster')!r} has no server URL")
+    ssl_context = _ssl_context(cluster, user, file) if server.startswith("https://") else None
+    return HttpTransport(server, ssl_context, _token(user, file))
+
+
+def cluster_authority(path: str | os.PathLike[str]) -> str:
+    """Return the CA, in PEM, that a kubeconfig's current context trusts; '' when it names none. Raises ConfigError."""
+    file = Path(path)
+    _, cluster = _chosen(_read(file), "", file)
+    return (_bytes(cluster, "certificate-authority", file) or b"").decode("ascii", "replace")
+
+
+def _read(file: Path) -> Mapping[str, Any]:
     try:
         config = yaml.safe_load(file.read_text())
     except OSError as error:
@@ -26,15 +44,13 @@ def load_kubeconfig(path: str | os.PathLike[str], context: str = "") -> HttpTran
         raise ConfigError(f"kubeconfig {file}: not valid YAML: {error}") from error
     if not isinstance(config, dict):
         raise ConfigError(f"kubeconfig {file}: not a mapping")
-    chosen = context or str(config.get("current-context") or "")
-    pair = _entry(config, "contexts", chosen, "context", file)
-    cluster = _entry(config, "clusters", str(pair.get("cluster") or ""), "cluster", file)
-    user = _entry(config, "users", str(pair.get("user") or ""), "user", file)
-    server = str(cluster.get("server") or "")
-    if not server.startswith(("https://", "http://")):
-        raise ConfigError(f"kubeconfig {file}: cluster {pair.get('cluster')!r} has no server URL")
-    ssl_context = _ssl_context(cluster, user, file) if server.startswith("https://") else None
-    return HttpTransport(server, ssl_context, _token(user, file))
+    return config
+
+
+def _chosen(config: Mapping[str, Any], context: str, file: Path) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    """Return the named (or current) context and its cluster."""
+    pair = _entry(config, "contexts", context or str(config.get("current-context") or ""), "context", file)
+    return pair, _entry(config, "clusters", str(pair.get("cluster") or ""), "cluster", file)
 
 
 def _entry(config: Mapping[str, Any], section: str, name: str, key: str, file: Path) -> Mapping[str, Any]:

@@ -14,7 +14,7 @@ import uvloop
 
 from windlass.client.client import Client
 from windlass.client.election import ElectionTiming
-from windlass.client.kubeconfig import load_kubeconfig
+from windlass.client.kubeconfig import cluster_authority, load_kubeconfig
 from windlass.clock import SystemClock
 from windlass.config import load_config
 from windlass.controlplane.manager import Manager, ManagerConfig
@@ -70,6 +70,7 @@ def build_manager(options: ManagerOptions, client: Client, plugins: PluginManage
             controller_config={owned.value.name: sections.get(owned.owner, {}) for owned in controllers},
             scheduler_config=sections.get("windlass-scheduler", {}),
             timing=options.timing,
+            root_ca=cluster_authority(options.kubeconfig),
         ),
         controllers=[owned.value for owned in controllers],
         scheduler_plugins=scheduler_plugins,

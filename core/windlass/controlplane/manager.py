@@ -27,7 +27,7 @@ log = get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class ManagerConfig:
-    """What to run. `controllers` None runs all; configuration sections are by controller name."""
+    """What to run. `controllers` None runs all; configuration sections are by controller name; `root_ca` is PEM."""
 
     identity: str
     controllers: Sequence[str] | None = None
@@ -35,6 +35,7 @@ class ManagerConfig:
     controller_config: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     scheduler_config: Mapping[str, Any] = field(default_factory=dict)
     timing: ElectionTiming = field(default_factory=ElectionTiming)
+    root_ca: str = ""
 
 
 class Manager:
@@ -90,7 +91,8 @@ class Manager:
     ) -> tuple[ControllerContext, EventRecorder]:
         recorder = EventRecorder(client, f"{name}-controller", self._clock)
         section = self._config.controller_config.get(name, {})
-        return ControllerContext(client, informers, recorder, self._clock, section), recorder
+        context = ControllerContext(client, informers, recorder, self._clock, section, self._config.root_ca)
+        return context, recorder
 
     async def _schedule(self, client: Client, informers: InformerFactory) -> None:
         recorder = EventRecorder(client, "default-scheduler", self._clock)

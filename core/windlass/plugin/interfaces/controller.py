@@ -17,13 +17,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ControllerContext:
-    """What a controller works with. `client` is already fenced by the manager's lease."""
+    """What a controller works with. `client` is already fenced by the manager's lease.
+
+    `root_ca` is the cluster's CA in PEM, '' when unknown.
+    """
 
     client: "Client"
     informers: "InformerFactory"
     recorder: "EventRecorder"
     clock: "Clock"
     config: Mapping[str, Any] = field(default_factory=dict)
+    root_ca: str = ""
 
 
 class Controller(Protocol):

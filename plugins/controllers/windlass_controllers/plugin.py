@@ -21,6 +21,8 @@ def register_controllers() -> Sequence[ControllerRegistration]:
     from windlass_controllers.nodelifecycle.controller import NodeLifecycleController  # noqa: PLC0415
     from windlass_controllers.podgc.controller import PodGcController  # noqa: PLC0415
     from windlass_controllers.replicaset.controller import ReplicaSetController  # noqa: PLC0415
+    from windlass_controllers.rootcapublisher.controller import RootCaPublisher  # noqa: PLC0415
+    from windlass_controllers.serviceaccount.controller import ServiceAccountController  # noqa: PLC0415
     from windlass_controllers.tainteviction.controller import TaintEvictionController  # noqa: PLC0415
 
     return (
@@ -33,5 +35,7 @@ def register_controllers() -> Sequence[ControllerRegistration]:
         ControllerRegistration("nodelifecycle", NodeLifecycleController),
         ControllerRegistration("podgc", PodGcController),
         ControllerRegistration("replicaset", ReplicaSetController),
+        ControllerRegistration("root-ca-certificate-publisher", RootCaPublisher),
+        ControllerRegistration("serviceaccount", ServiceAccountController),
         ControllerRegistration("tainteviction", TaintEvictionController),
     )

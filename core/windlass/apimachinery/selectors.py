@@ -218,6 +218,14 @@ def format_label_selector(obj: Mapping[str, Any] | None) -> str:
     return str(from_label_selector(obj) if obj.keys() <= {"matchLabels", "matchExpressions"} else from_labels(obj))
 
 
+def describe_label_selector(obj: Mapping[str, Any] | None) -> str:
+    """Print a selector for a table: `<none>` when empty, `<error>` when it is none, so that the other rows still show."""
+    try:
+        return format_label_selector(obj) or "<none>"
+    except BadRequestError:
+        return "<error>"
+
+
 @dataclass(frozen=True, slots=True)
 class FieldSelector:
     """`requirements` are (field, `=` or `!=`, value); all must hold."""

@@ -9,7 +9,7 @@ from windlass.errors import ApiError
 T = TypeVar("T")
 
 
-async def slow_start(items: Sequence[T], act: Callable[[T], Awaitable[None]], *, first: int = 1) -> ApiError | None:
+async def slow_start(items: Sequence[T], act: Callable[[T], Awaitable[object]], *, first: int = 1) -> ApiError | None:
     """Act on all items; stop after the first batch with a refusal and return that refusal."""
     done, size = 0, first
     while done < len(items):

@@ -10,6 +10,7 @@ from windlass.plugin.interfaces.controller import ControllerRegistration
 def register_controllers() -> Sequence[ControllerRegistration]:
     """Return the controllers under Kubernetes' names."""
     # The client comes with these modules, so they are imported only in the process that controls.
+    from windlass_controllers.daemonset.controller import DaemonSetController  # noqa: PLC0415
     from windlass_controllers.deployment.controller import DeploymentController  # noqa: PLC0415
     from windlass_controllers.endpoints.controller import EndpointsController  # noqa: PLC0415
     from windlass_controllers.endpointslice.controller import EndpointSliceController  # noqa: PLC0415
@@ -26,6 +27,7 @@ def register_controllers() -> Sequence[ControllerRegistration]:
     from windlass_controllers.tainteviction.controller import TaintEvictionController  # noqa: PLC0415
 
     return (
+        ControllerRegistration("daemonset", DaemonSetController),
         ControllerRegistration("deployment", DeploymentController),
         ControllerRegistration("endpoints", EndpointsController),
         ControllerRegistration("endpointslice", EndpointSliceController),

@@ -18,6 +18,7 @@ from windlass.plugin.interfaces.authn import Decision
 from windlass.plugin.interfaces.controller import ControllerContext
 from windlass.store.memory import MemoryStore
 from windlass.store.watchcache import WatchCache
+from windlass_controllers.daemonset.nodes import node_of
 
 
 class AllowEverybody:
@@ -88,7 +89,7 @@ class Cluster:
             await self.client.delete(PODS, metadata["name"], metadata["namespace"], grace_period_seconds=0,
                                      uid=metadata["uid"])
         elif not pod["spec"].get("nodeName"):
-            await self.client.bind(metadata["namespace"], metadata["name"], node)
+            await self.client.bind(metadata["namespace"], metadata["name"], node_of(pod) or node)
         elif (pod.get("status") or {}).get("phase") in {None, "Pending"}:
             if pod["spec"]["containers"][0]["image"] in self.image_fails:
                 return

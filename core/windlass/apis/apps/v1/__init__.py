@@ -1,5 +1,5 @@
 """apps/v1: controllers of pods."""
 
-from windlass.apis.apps.v1 import controllerrevision, deployment, replicaset
+from windlass.apis.apps.v1 import controllerrevision, daemonset, deployment, replicaset
 
-KINDS = (*controllerrevision.KINDS, *deployment.KINDS, *replicaset.KINDS)
+KINDS = (*controllerrevision.KINDS, *daemonset.KINDS, *deployment.KINDS, *replicaset.KINDS)

@@ -142,23 +142,25 @@ def _validate_strategy(strategy: Obj) -> list[FieldError]:
         return [forbidden(path, detail)] if bounds is not None else []
     found = []
     for name in ("maxUnavailable", "maxSurge"):
-        found += _validate_bound((bounds or {}).get(name, 0), f"{path}.{name}")
+        found += validate_bound((bounds or {}).get(name, 0), f"{path}.{name}")
     unavailable = (bounds or {}).get("maxUnavailable", 0)
     if isinstance(unavailable, str) and PERCENT.fullmatch(unavailable) and int(unavailable[:-1]) > 100:
         found.append(invalid(f"{path}.maxUnavailable", unavailable, "must not be greater than 100%"))
-    if not found and _is_zero(unavailable) and _is_zero((bounds or {}).get("maxSurge", 0)):
+    if not found and is_zero(unavailable) and is_zero((bounds or {}).get("maxSurge", 0)):
         found.append(invalid(f"{path}.maxUnavailable", unavailable, "may not be 0 when `maxSurge` is 0"))
     return found
 
 
-def _validate_bound(value: Any, path: str) -> list[FieldError]:
+def validate_bound(value: Any, path: str) -> list[FieldError]:
+    """Check a number of pods, or a percentage of them."""
     if isinstance(value, str):
         detail = "a valid percent string must be a numeric string followed by an ending '%' (e.g. '1%',  or '93%', regex used for validation is '[0-9]+%')"  # noqa: E501 - Kubernetes' words
         return [] if PERCENT.fullmatch(value) else [invalid(path, value, detail)]
     return [invalid(path, value, "must be greater than or equal to 0")] if value < 0 else []
 
 
-def _is_zero(value: Any) -> bool:
+def is_zero(value: Any) -> bool:
+    """Say whether a number of pods, or a percentage, is none."""
     return value == 0 or (isinstance(value, str) and int(value.rstrip("%")) == 0)
 
 

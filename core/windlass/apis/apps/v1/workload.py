@@ -7,12 +7,12 @@ from typing import Any
 from windlass.apimachinery.field_errors import forbidden, immutable, invalid, not_supported, required
 from windlass.apimachinery.schema import ObjectSchema
 from windlass.apimachinery.scheme import Column, Obj
-from windlass.apimachinery.selectors import format_label_selector, from_label_selector
+from windlass.apimachinery.selectors import describe_label_selector, from_label_selector
 from windlass.apis.core.v1.pod_template import template_containers, template_images
 from windlass.apis.core.v1.pod_validation import default_pod_spec, pod_spec_warnings, validate_pod_template
 from windlass.apis.meta.v1 import ApiObject
 from windlass.apis.meta.validation import validate_label_selector
-from windlass.errors import BadRequestError, FieldError
+from windlass.errors import FieldError
 
 PREFIX = "io.k8s.api.apps.v1"
 NONE = "<none>"
@@ -84,11 +84,7 @@ def _template(obj: Mapping[str, Any]) -> Obj:
 
 
 def _selector(obj: Obj, _now: datetime) -> str:
-    try:
-        return format_label_selector((obj.get("spec") or {}).get("selector")) or NONE
-    except BadRequestError:
-        # As Kubernetes prints it: one bad object must not spoil the table of all others.
-        return "<error>"
+    return describe_label_selector((obj.get("spec") or {}).get("selector"))
 
 
 TEMPLATE_COLUMNS = (

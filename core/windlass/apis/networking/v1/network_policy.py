@@ -9,7 +9,7 @@ from windlass.apimachinery.checks import port_or_name
 from windlass.apimachinery.field_errors import forbidden, invalid, invalid_each, required
 from windlass.apimachinery.schema import Int, IntOrString, ListOf, Nested, Str
 from windlass.apimachinery.scheme import Column, KindDefinition, Obj, Strategy
-from windlass.apimachinery.selectors import from_label_selector
+from windlass.apimachinery.selectors import describe_label_selector
 from windlass.apimachinery.table import AGE
 from windlass.apis.meta.v1 import ApiObject, LabelSelector
 from windlass.apis.meta.validation import validate_label_selector
@@ -83,7 +83,7 @@ class NetworkPolicyStrategy(Strategy):
     columns = (
         Column(
             "Pod-Selector",
-            lambda obj, _now: str(from_label_selector((obj.get("spec") or {}).get("podSelector"))) or "<none>",
+            lambda obj, _now: describe_label_selector((obj.get("spec") or {}).get("podSelector")),
             description="The pods that it is about.",
         ),
         AGE,

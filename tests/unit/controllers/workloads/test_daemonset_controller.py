@@ -26,7 +26,7 @@ async def status(cluster):
 
 
 async def test_one_pod_per_node_then_an_update_then_back(cluster):
-    """A pod for every node; a new template replaces them and leaves a snapshot, to which `undo` goes back."""
+    """C094, C104: a pod for every node; a new template replaces them and leaves a snapshot, to which `undo` goes back."""
     cluster.run_controllers(DaemonSetController)
     await cluster.client.create(DAEMONSETS, SET, "default")
 
@@ -58,6 +58,7 @@ async def test_one_pod_per_node_then_an_update_then_back(cluster):
 
 
 async def test_a_node_selector_keeps_it_to_some_nodes(cluster):
+    """C103: labels come and go, the set's own selector changes, and its pod follows."""
     cluster.run_controllers(DaemonSetController)
     spec = {**SET["spec"]["template"]["spec"], "nodeSelector": {"disk": "ssd"}}
     await cluster.client.create(
@@ -74,3 +75,61 @@ async def test_a_node_selector_keeps_it_to_some_nodes(cluster):
         return await images(cluster) == ["a:1"]
 
     await cluster.eventually(one)
+    await cluster.client.patch(NODES, "n1", {"metadata": {"labels": {"disk": "hdd"}}})
+
+    async def none():
+        return not await images(cluster)
+
+    await cluster.eventually(none)
+    change = {"spec": {"template": {"spec": {"nodeSelector": {"disk": "hdd"}}}}}
+    await cluster.client.patch(DAEMONSETS, "agent", change, "default")
+    await cluster.eventually(one)
+
+
+async def test_failed_and_deleted_pods_are_replaced(cluster):
+    """C101, C104."""
+    cluster.run_controllers(DaemonSetController)
+    await cluster.client.create(DAEMONSETS, SET, "default")
+
+    async def ready():
+        return (await status(cluster)).get("numberReady") == 1
+
+    await cluster.eventually(ready)
+    (first,) = await cluster.items(PODS)
+    name = first["metadata"]["name"]
+    await cluster.client.patch(PODS, name, {"status": {"phase": "Failed"}}, "default", subresource="status")
+
+    async def another():
+        pods = await cluster.items(PODS)
+        return len(pods) == 1 and pods[0]["metadata"]["uid"] != first["metadata"]["uid"] and await ready()
+
+    await cluster.eventually(another)
+    (second,) = await cluster.items(PODS)
+    await cluster.client.delete(PODS, second["metadata"]["name"], "default")
+
+    async def third():
+        pods = await cluster.items(PODS)
+        return len(pods) == 1 and pods[0]["metadata"]["uid"] != second["metadata"]["uid"]
+
+    await cluster.eventually(third)
+
+
+async def test_status_is_written_read_and_kept(cluster):
+    """C100, C106: the set is found and deleted by its labels; a condition written into its status stays there."""
+    cluster.run_controllers(DaemonSetController)
+    made = {**SET, "metadata": {"name": "agent", "labels": {"team": "a"}}}
+    await cluster.client.create(DAEMONSETS, made, "default")
+
+    async def seen():
+        return (await status(cluster)).get("numberReady") == 1
+
+    await cluster.eventually(seen)
+    condition = {"type": "Mine", "status": "True"}
+    await cluster.client.patch(
+        DAEMONSETS, "agent", {"status": {"conditions": [condition]}}, "default", subresource="status"
+    )
+    await cluster.client.patch(NODES, "n1", {"metadata": {"labels": {"x": "y"}}})
+    assert (await status(cluster))["conditions"][0]["type"] == "Mine"
+    assert len(await cluster.items(DAEMONSETS, label_selector="team=a")) == 1
+    await cluster.client.delete_collection(DAEMONSETS, "default", label_selector="team=a")
+    assert await cluster.items(DAEMONSETS, label_selector="team=a") == []

@@ -13,6 +13,7 @@ from windlass.errors import (
     PluginError,
     RuntimeDriverError,
     UnauthorizedError,
+    VolumeDriverError,
     WindlassError,
 )
 from windlass.plugin.hookspecs import hookimpl
@@ -22,6 +23,7 @@ from windlass.plugin.interfaces.controller import ControllerContext, ControllerR
 from windlass.plugin.interfaces.network import NetworkDriver
 from windlass.plugin.interfaces.runtime import RuntimeDriver
 from windlass.plugin.interfaces.scheduler import SchedulerPluginRegistration
+from windlass.plugin.interfaces.volume import NodeVolumeDriver, Published, PublishRequest, VolumeAccess, VolumeUsage
 from windlass.plugin.registration import DriverRegistration
 
 __version__ = "0.1.0"
@@ -42,7 +44,10 @@ __all__ = [
     "KindDefinition",
     "NetworkDriver",
     "NetworkDriverError",
+    "NodeVolumeDriver",
     "PluginError",
+    "PublishRequest",
+    "Published",
     "Resource",
     "RuntimeDriver",
     "RuntimeDriverError",
@@ -50,6 +55,9 @@ __all__ = [
     "Strategy",
     "UnauthorizedError",
     "UserInfo",
+    "VolumeAccess",
+    "VolumeDriverError",
+    "VolumeUsage",
     "WindlassError",
     "__version__",
     "hookimpl",

@@ -148,7 +148,9 @@ class Machine:
         """What pods leave on a machine when they leave something: links, addresses, directories."""
         links = self.run("ip", "-o", "link", "show", "master", self.bridge, check=False).splitlines()
         agent = DataDir(self.data_dir).agent("node1")
-        addresses = [p for p in agent.glob("network/ipam/**/*") if p.is_file() and "lock" not in p.name and p.name != ".last"]
+        addresses = [
+            p for p in agent.glob("network/ipam/**/*") if p.is_file() and "lock" not in p.name and p.name != ".last"
+        ]
         return {
             "links": sorted(line.split()[1].split("@")[0] for line in links),
             "files": sorted(str(p.relative_to(agent)) for p in [*agent.glob("pods/*"), *addresses]),

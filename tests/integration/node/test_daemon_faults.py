@@ -1,5 +1,6 @@
 """The Docker daemon dies, stops, hangs for one container, or is used behind the agent's back."""
 
+import contextlib
 import json
 import os
 import signal
@@ -170,17 +171,40 @@ def test_one_container_whose_inspect_hangs_holds_up_its_own_pod_only(machine, ha
     machine.kubectl("delete", "pod", "hung", "--timeout=60s")
 
 
-def test_the_machine_reboots(machine, pod):
-    """N74: every process gone, the state under /run gone; one set of containers comes back, counted as a restart."""
-    before = machine.footprint()
+def kill_everything(machine):
+    """End agent, daemon, shims and containers, as a power cut does, and empty what stands for /run."""
     machine.kill_agent()
     ids = machine.dockerd.docker("ps", "-q").split()
     pids = [json.loads(machine.dockerd.docker("inspect", i))[0]["State"]["Pid"] for i in ids]
     machine.dockerd.kill()
-    for pid in pids:
-        os.kill(pid, signal.SIGKILL)
-    for entry in (machine.dockerd.root / "exec").glob("*"):
+    root = str(machine.dockerd.root).encode()
+    shims = [
+        int(p.parent.name)
+        for p in Path("/proc").glob("[0-9]*/cmdline")
+        if b"containerd" in (words := _command(p)) and root in words
+    ]
+    for pid in [*pids, *shims]:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    run = machine.dockerd.root / "exec"
+    mounts = [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()]
+    for mount in sorted((m for m in mounts if m.startswith(f"{machine.dockerd.root}/")), reverse=True):
+        machine.run("umount", "-l", mount, check=False)
+    for entry in run.glob("*"):
         machine.run("rm", "-rf", str(entry), check=False)
+
+
+def _command(path):
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
+
+
+def test_the_machine_reboots(machine, pod):
+    """N74: every process gone, the state under /run gone; one set of containers comes back, counted as a restart."""
+    before = machine.footprint()
+    kill_everything(machine)
     machine.dockerd.start()
     machine.up()
     machine.wait(lambda: machine.main(pod).get("restartCount") == 1 and machine.is_ready(pod))

@@ -33,8 +33,8 @@ CONCURRENT_EXECS = 16
 CONCURRENT_CONNECTIONS = 128
 GRAIN_SECONDS = 0.05
 """Probes that fall due this close together share one wake-up."""
-ADOPTED_SECONDS = 5.0
-"""A container this much older than its first sight was started by an earlier agent: its probes begin spread out."""
+SPREAD_SECONDS = 10.0
+"""Over how long the first probes are spread of containers that an earlier agent started."""
 log = get_logger(__name__)
 
 
@@ -75,6 +75,7 @@ class ProbeTable:
         self._watched: dict[str, dict[str, _Watched]] = {}
         self._heap: list[tuple[float, int, _Probe]] = []
         self._sequence = 0
+        self._begun = context.clock.monotonic()
         self._quiet: set[str] = set()
         self._wake = asyncio.Event()
         self._execs = asyncio.Semaphore(CONCURRENT_EXECS)
@@ -116,7 +117,8 @@ class ProbeTable:
     ) -> _Watched:
         kinds = {s.kind for s in specs}
         age = max(0.0, self._context.clock.now().timestamp() - status.started_at)
-        adopted = age > ADOPTED_SECONDS
+        started_at = self._context.clock.monotonic() - age
+        adopted = started_at < self._begun
         same = adopted and str(before.get("containerID", "")).endswith(status.id)
         health = Health(
             started="startup" not in kinds or (same and bool(before.get("started"))),
@@ -128,13 +130,13 @@ class ProbeTable:
             container=container,
             container_id=status.id,
             ip="",
-            started_at=self._context.clock.monotonic() - age,
+            started_at=started_at,
             health=health,
         )
         for spec in specs:
             delay = first_delay(spec, age)
             if adopted:
-                delay += self._spread() * min(spec.period_seconds, 10.0)
+                delay += self._spread() * min(spec.period_seconds, SPREAD_SECONDS)
             if spec.kind == "startup" and health.started:
                 continue
             if spec.kind != "startup" and not health.started:

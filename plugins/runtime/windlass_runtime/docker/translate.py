@@ -111,12 +111,16 @@ def place_in(attrs: Mapping[str, Any], place: Place) -> Place:
 
 
 def _mount(mount: Mount) -> dict[str, Any]:
+    options: dict[str, Any] = {"Propagation": {"private": "rprivate"}.get(mount.propagation, mount.propagation)}
+    if mount.recursive_readonly:
+        # Docker makes what lies below read-only where the kernel can; this has it refuse where it cannot.
+        options["ReadOnlyForceRecursive"] = True
     return {
         "Type": "bind",
         "Source": mount.host_path,
         "Target": mount.container_path,
         "ReadOnly": mount.readonly,
-        "BindOptions": {"Propagation": {"private": "rprivate"}.get(mount.propagation, mount.propagation)},
+        "BindOptions": options,
     }
 
 

@@ -135,7 +135,7 @@ async def test_every_sort_is_seen_as_it_should_be(machine, tmp_path):
         {"emptyDir": {"medium": "Memory"}},
         {"hostPath": {"path": str(tmp_path / "host"), "type": "File"}},
     )
-    script = "busybox head -c 99 /v/key /w/key /x/name /z; echo; busybox stat -Lc %a /w/key /y; busybox stat -fc %T /w /y; echo > /v/n || echo readonly; : > /y/n && echo written"
+    script = "busybox head -c 99 /v/key /w/key /x/name /z; echo; busybox stat -Lc %a /w/key /y; busybox stat -fc %T /w /y; (echo > /v/n) 2>/dev/null || echo readonly; : > /y/n && echo written"
     async with machine.pod(*sources) as pod:
         text = "\n".join(await pod.run(script))
     for word in ("value", "s3cret", "web", "host", "400", "777", "readonly", "written"):
@@ -161,7 +161,7 @@ async def test_a_subpath_over_a_file_and_one_that_is_made(machine):
     )
     async with machine.pod({"configMap": {"name": "config"}}, {"emptyDir": {}}) as pod:
         found = await pod.run(
-            "busybox cat /etc/passwd; echo; echo x > /deep/f; busybox cat /all/a/b/f; echo > /all/g || echo readonly",
+            "busybox cat /etc/passwd; echo; echo x > /deep/f; busybox cat /all/a/b/f; (echo > /all/g) 2>/dev/null || echo readonly",
             *wanted,
         )
     assert (found[:2], found[-1]) == (["value", "x"], "readonly")
@@ -196,6 +196,25 @@ async def test_mount_propagation(machine, tmp_path):
                 await pod.start("true", {**one_way, "mountPropagation": "Bidirectional"})
     finally:
         mounts.unmount_all(str(shared))
+
+
+@pytest.mark.parametrize(
+    ("recursive", "last"), [("Disabled", "written"), ("Enabled", "readonly"), ("IfPossible", "readonly")]
+)
+async def test_what_is_mounted_below_is_read_only_when_asked(machine, tmp_path, recursive, last):
+    below = tmp_path / "host/below"
+    below.mkdir(parents=True)
+    mounts.mount_tmpfs(str(below))
+    wanted = {"name": "v", "mountPath": "/v", "readOnly": True, "recursiveReadOnly": recursive}
+    try:
+        async with machine.pod({"hostPath": {"path": str(tmp_path / "host")}}) as pod:
+            found = await pod.run(
+                "(echo > /v/f) 2>/dev/null || echo readonly; (echo > /v/below/f) 2>/dev/null && echo written || echo readonly",
+                wanted,
+            )
+    finally:
+        mounts.unmount_all(str(below))
+    assert found == ["readonly", last]
 
 
 SWAP = """

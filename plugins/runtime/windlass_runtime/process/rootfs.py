@@ -124,7 +124,7 @@ def _bind(root: int, mount: Mapping[str, Any], copy: int) -> None:
     target = make_place(root, mount["container_path"], directory=is_directory)
     try:
         if mount.get("readonly"):
-            sys_.set_mount(copy, readonly=True)
+            sys_.set_mount(copy, readonly=True, recursive=bool(mount.get("recursive_readonly")))
         if mount.get("propagation") == "rslave":
             sys_.set_mount(copy, propagation=sys_.MS_SLAVE)
         elif mount.get("propagation") != "rshared":

@@ -83,11 +83,12 @@ def attach_mount(mounted: int, target: int, what: str) -> None:
     _call("move_mount", mounted, b"", target, b"", ctypes.c_uint(_MOVE_FROM_FD | _MOVE_TO_FD), what=f"mount {what}")
 
 
-def set_mount(mounted: int, *, readonly: bool = False, propagation: int = 0) -> None:
-    """Make a mounted copy read-only (itself, not what lies below), or set how mounts pass through it and below."""
+def set_mount(mounted: int, *, readonly: bool = False, recursive: bool = False, propagation: int = 0) -> None:
+    """Make a mounted copy read-only (what lies below only if `recursive`), or set how mounts pass through all of it."""
     if readonly:
         attributes = struct.pack("=QQQQ", _MOUNT_ATTR_RDONLY, 0, 0, 0)
-        _call("mount_setattr", mounted, b"", _AT_EMPTY_PATH, attributes, ctypes.c_size_t(32))
+        flags = _AT_EMPTY_PATH | (_AT_RECURSIVE if recursive else 0)
+        _call("mount_setattr", mounted, b"", flags, attributes, ctypes.c_size_t(32))
     if propagation:
         attributes = struct.pack("=QQQQ", 0, 0, propagation, 0)
         _call("mount_setattr", mounted, b"", _AT_EMPTY_PATH | _AT_RECURSIVE, attributes, ctypes.c_size_t(32))

@@ -112,20 +112,28 @@ class DockerEngine:
         """Call without a thread and return the parsed answer, None when it is empty. Raises as `call` does."""
         url = await self.url(path)
         data = None if body is None else json.dumps(body)
-        headers = {"Content-Type": "application/json"} if data is not None else {}
         limit = seconds or self._seconds
         try:
-            async with (
-                asyncio.timeout(limit),
-                self._open_session().request(method, url, params=params, data=data, headers=headers) as answer,
-            ):
-                text = await answer.text()
+            async with asyncio.timeout(limit):
+                try:
+                    status, text = await self._exchange(method, url, params, data)
+                except (aiohttp.ServerDisconnectedError, ConnectionError):
+                    # A connection kept from before the daemon's restart. All our calls may be repeated.
+                    status, text = await self._exchange(method, url, params, data)
         except TimeoutError:
             raise RuntimeDriverError(f"Docker did not answer within {limit:g} s", reason=UNAVAILABLE) from None
         except (aiohttp.ClientError, OSError) as error:
             raise RuntimeDriverError(f"Docker cannot be reached: {error}", reason=UNAVAILABLE) from error
-        raise_for(answer.status, text)
+        raise_for(status, text)
         return json.loads(text) if text.strip() else None
+
+    async def _exchange(
+        self, method: str, url: str, params: Mapping[str, str] | None, data: str | None
+    ) -> tuple[int, str]:
+        headers = {"Content-Type": "application/json"} if data is not None else {}
+        session = self._open_session()
+        async with session.request(method, url, params=params, data=data, headers=headers) as answer:
+            return answer.status, await answer.text()
 
     def _open_session(self) -> aiohttp.ClientSession:
         if self._session is None:

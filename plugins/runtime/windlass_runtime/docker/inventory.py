@@ -15,6 +15,8 @@ from windlass_runtime.docker import translate
 from windlass_runtime.docker.engine import DockerApiError, DockerEngine, NotFound
 
 Attrs = Mapping[str, Any]
+INSPECTS = 16
+"""So many containers are asked about at a time: each takes a connection of its own."""
 
 
 class Inventory:
@@ -100,7 +102,13 @@ class Inventory:
 
     async def _inspect_all(self, ids: Iterable[str]) -> list[Attrs]:
         """Inspect side by side; one that hangs fails this look only for whoever asked for it."""
-        found = await asyncio.gather(*(self.inspect(i) for i in ids))
+        slots = asyncio.Semaphore(INSPECTS)
+
+        async def inspect(container_id: str) -> Attrs | None:
+            async with slots:
+                return await self.inspect(container_id)
+
+        found = await asyncio.gather(*(inspect(i) for i in ids))
         return [attrs for attrs in found if attrs is not None]
 
     async def wait_exit(self, container_id: str, seconds: float) -> bool:

@@ -2,6 +2,7 @@
 
 from windlass.apimachinery.scheme import KindDefinition, Scheme
 from windlass.apis.apps import v1 as apps
+from windlass.apis.batch import v1 as batch
 from windlass.apis.coordination import v1 as coordination
 from windlass.apis.core.v1 import (
     configmap,
@@ -33,6 +34,7 @@ MODULES = (
     service,
     serviceaccount,
     apps,
+    batch,
     coordination,
     discovery,
     events,

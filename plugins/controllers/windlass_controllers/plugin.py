@@ -18,6 +18,7 @@ def register_controllers() -> Sequence[ControllerRegistration]:
         EndpointSliceMirroringController,
     )
     from windlass_controllers.garbagecollector.controller import GarbageCollector  # noqa: PLC0415
+    from windlass_controllers.job.controller import JobController  # noqa: PLC0415
     from windlass_controllers.namespace.controller import NamespaceController  # noqa: PLC0415
     from windlass_controllers.nodelifecycle.controller import NodeLifecycleController  # noqa: PLC0415
     from windlass_controllers.podgc.controller import PodGcController  # noqa: PLC0415
@@ -33,6 +34,7 @@ def register_controllers() -> Sequence[ControllerRegistration]:
         ControllerRegistration("endpointslice", EndpointSliceController),
         ControllerRegistration("endpointslicemirroring", EndpointSliceMirroringController),
         ControllerRegistration("garbagecollector", GarbageCollector),
+        ControllerRegistration("job", JobController),
         ControllerRegistration("namespace", NamespaceController),
         ControllerRegistration("nodelifecycle", NodeLifecycleController),
         ControllerRegistration("podgc", PodGcController),

@@ -142,7 +142,7 @@ def created(name, patch, **_):
 
 
 def test_a_kopf_operator_handles_deployments(hollow_cluster, namespace, manifest, tmp_path):
-    (tmp_path / "operator.py").write_text(OPERATOR)
+    (tmp_path / "handlers.py").write_text(OPERATOR)
     with open(tmp_path / "log", "w") as log:
         operator = subprocess.Popen(
             [
@@ -155,7 +155,7 @@ def test_a_kopf_operator_handles_deployments(hollow_cluster, namespace, manifest
                 "--standalone",
                 "-n",
                 namespace,
-                str(tmp_path / "operator.py"),
+                str(tmp_path / "handlers.py"),
             ],
             env=hollow_cluster.environment,
             stdout=log,

@@ -2,17 +2,25 @@
 
 import asyncio
 from collections.abc import Sequence
+from pathlib import Path
 
 from windlass.errors import NetworkDriverError, RuntimeDriverError
 from windlass.logs import get_logger
+from windlass.plugin.hostfs import mounts
 from windlass.plugin.interfaces.network import NetworkDriver, NodeNetworkConfig
 from windlass.plugin.interfaces.runtime import RuntimeDriver
 
 log = get_logger(__name__)
 
 
-async def clean_up(runtime: RuntimeDriver, network: NetworkDriver | None, config: NodeNetworkConfig) -> Sequence[str]:
-    """Remove every sandbox and the node's network; return what could not be removed, empty when nothing is left."""
+async def clean_up(
+    runtime: RuntimeDriver, network: NetworkDriver | None, config: NodeNetworkConfig, data_dir: Path
+) -> Sequence[str]:
+    """Remove every sandbox, the mounts of pods' volumes and the node's network.
+
+    Files of emptyDirs on the disk stay, for pods that come back. Return what could not be removed, empty when nothing
+    is left.
+    """
     problems: list[str] = []
     try:
         await runtime.start()
@@ -24,6 +32,10 @@ async def clean_up(runtime: RuntimeDriver, network: NetworkDriver | None, config
         problems.append(str(error))
     finally:
         await runtime.close()
+    try:
+        await asyncio.to_thread(mounts.unmount_all, str(data_dir / "pods"))
+    except OSError as error:
+        problems.append(str(error))
     if network is not None:
         try:
             await network.setup(config)

@@ -203,7 +203,7 @@ def run_cleanup(config: AgentConfig) -> None:
         service_cidrs=config.service_cidrs,
         state_dir=str(config.data_dir / "network"),
     )
-    problems = asyncio.run(clean_up(runtime, network, node))
+    problems = asyncio.run(clean_up(runtime, network, node, config.data_dir))
     if problems:
         raise ConfigError(f"node {node_name} is not clean: {'; '.join(problems)}")
 

@@ -52,12 +52,18 @@ def unmount(target: str) -> None:
         raise OSError(number, f"unmount {target}: {os.strerror(number)}")
 
 
-def mount_points(text: str | None = None) -> list[MountPoint]:
-    """Return this process' mounts in the order in which they were made."""
+def mount_points(text: str | None = None, *, containing: str = "") -> list[MountPoint]:
+    """Return this process' mounts in the order in which they were made; only those whose lines contain a text.
+
+    A node has a line for every volume of every pod, and few of them are ever asked for.
+    """
+    whole = Path("/proc/self/mountinfo").read_text("utf-8", "surrogateescape") if text is None else text
+    if containing and containing not in whole:
+        return []
     found = []
-    for line in (
-        Path("/proc/self/mountinfo").read_text("utf-8", "surrogateescape") if text is None else text
-    ).splitlines():
+    for line in whole.splitlines():
+        if containing not in line:
+            continue
         before, _, after = line.partition(" - ")
         kind, source = after.split(" ")[:2]
         found.append(MountPoint(_unescaped(before.split(" ")[4]), kind, _unescaped(source)))
@@ -68,13 +74,15 @@ def mounts_at_or_below(path: str) -> list[MountPoint]:
     """Return the mounts at a path and beneath it, those made last first: the order to unmount them in."""
     real = os.path.realpath(path)
     below = real.rstrip("/") + "/"
-    return [m for m in reversed(mount_points()) if m.path == real or m.path.startswith(below)]
+    points = mount_points(containing=_escaped(real))
+    return [m for m in reversed(points) if m.path == real or m.path.startswith(below)]
 
 
 def mounted_kind(path: str) -> str:
     """Return the type of the file system that is mounted exactly at a path, '' when none is."""
     real = os.path.realpath(path)
-    return next((m.kind for m in reversed(mount_points()) if m.path == real), "")
+    points = mount_points(containing=_escaped(real))
+    return next((m.kind for m in reversed(points) if m.path == real), "")
 
 
 def unmount_all(path: str) -> None:
@@ -83,10 +91,19 @@ def unmount_all(path: str) -> None:
         unmount(point.path)
 
 
+_ESCAPES = (("\\", "\\134"), (" ", "\\040"), ("\t", "\\011"), ("\n", "\\012"))
+
+
+def _escaped(text: str) -> str:
+    for char, code in _ESCAPES:
+        text = text.replace(char, code)
+    return text
+
+
 def _unescaped(text: str) -> str:
     """Undo the kernel's octal escapes of blanks and backslashes."""
     if "\\" not in text:
         return text
-    for code, char in (("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")):
+    for char, code in reversed(_ESCAPES):
         text = text.replace(code, char)
     return text

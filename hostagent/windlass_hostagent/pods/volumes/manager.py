@@ -291,6 +291,8 @@ class VolumeManager:
     async def _remove(self, uid: str) -> None:
         """Undo everything of a pod, by what is on the disk: nothing need be remembered."""
         folder = self._pod_dir(uid)
+        if not any((folder / part).exists() for part in (VOLUMES, SUBPATHS)):
+            return
         problems: list[str] = []
         try:
             await asyncio.to_thread(trees.remove, str(folder / SUBPATHS))

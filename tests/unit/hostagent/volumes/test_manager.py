@@ -160,7 +160,7 @@ async def test_a_failing_renewal_leaves_the_old_token_and_is_tried_again(box, po
         await box.until(lambda: box.events)
         assert (box.volume("projected") / "token").read_text() == "token-1"
         box.client.create = create
-        await box.advance(5)
+        await box.advance(130)
         await box.until(lambda: (box.volume("projected") / "token").read_text() == "token-2")
 
 

@@ -20,6 +20,20 @@ def test_mountinfo_is_read_with_its_escapes():
     assert [(m.path, m.kind) for m in points] == [("/sys", "sysfs"), ("/a b\\c", "ext4"), ("/pods/uid", "tmpfs")]
 
 
+@pytest.mark.parametrize("name", ["plain", "with space", "tab\tand\\040slash", "line\nbreak"])
+def test_mounts_are_found_whatever_their_name(tmp_path, name):
+    target = tmp_path / name
+    target.mkdir()
+    mounts.mount_tmpfs(str(target))
+    try:
+        assert [m.path for m in mounts.mounts_at_or_below(str(tmp_path))] == [str(target)]
+        assert mounts.mounted_kind(str(target)) == "tmpfs"
+        assert mounts.mounts_at_or_below(str(tmp_path / name[:-1])) == []
+    finally:
+        mounts.unmount_all(str(tmp_path))
+    assert mounts.mounted_kind(str(target)) == ""
+
+
 def test_nested_mounts_are_undone_from_the_inside(tmp_path):
     outer = tmp_path / "with space"
     outer.mkdir()

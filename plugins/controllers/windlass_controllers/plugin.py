@@ -10,6 +10,7 @@ from windlass.plugin.interfaces.controller import ControllerRegistration
 def register_controllers() -> Sequence[ControllerRegistration]:
     """Return the controllers under Kubernetes' names."""
     # The client comes with these modules, so they are imported only in the process that controls.
+    from windlass_controllers.cronjob.controller import CronJobController  # noqa: PLC0415
     from windlass_controllers.daemonset.controller import DaemonSetController  # noqa: PLC0415
     from windlass_controllers.deployment.controller import DeploymentController  # noqa: PLC0415
     from windlass_controllers.endpoints.controller import EndpointsController  # noqa: PLC0415
@@ -26,8 +27,10 @@ def register_controllers() -> Sequence[ControllerRegistration]:
     from windlass_controllers.rootcapublisher.controller import RootCaPublisher  # noqa: PLC0415
     from windlass_controllers.serviceaccount.controller import ServiceAccountController  # noqa: PLC0415
     from windlass_controllers.tainteviction.controller import TaintEvictionController  # noqa: PLC0415
+    from windlass_controllers.ttlafterfinished.controller import TtlAfterFinishedController  # noqa: PLC0415
 
     return (
+        ControllerRegistration("cronjob", CronJobController),
         ControllerRegistration("daemonset", DaemonSetController),
         ControllerRegistration("deployment", DeploymentController),
         ControllerRegistration("endpoints", EndpointsController),
@@ -42,4 +45,5 @@ def register_controllers() -> Sequence[ControllerRegistration]:
         ControllerRegistration("root-ca-certificate-publisher", RootCaPublisher),
         ControllerRegistration("serviceaccount", ServiceAccountController),
         ControllerRegistration("tainteviction", TaintEvictionController),
+        ControllerRegistration("ttlafterfinished", TtlAfterFinishedController),
     )

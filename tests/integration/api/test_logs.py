@@ -90,15 +90,20 @@ async def test_output_over_a_websocket(api, agent, protocols):
     assert b"".join(frame.data for frame in frames) == OUTPUT
 
 
-@pytest.mark.parametrize("user", ["", "node-one"])
-async def test_a_websocket_is_refused_to_those_who_may_not(api, agent, user):
+@pytest.mark.parametrize(("user", "code"), [("", 401), ("node-one", 403)])
+async def test_a_websocket_is_refused_to_those_who_may_not(api, agent, user, code):
     """S46, S50: the handshake is refused; a node's certificate gets no more of foreign pods this way than by HTTP."""
-    url = f"wss://127.0.0.1:{api.port}/api/v1/namespaces/default/pods/other/log"
+    foreign = {
+        "metadata": {"name": "foreign"},
+        "spec": {"nodeName": "elsewhere", "containers": [{"name": "c", "image": "i"}]},
+    }
+    api.request("POST", PODS, foreign).expect(201, 409)
+    url = f"wss://127.0.0.1:{api.port}{PODS}/foreign/log"
     async with aiohttp.ClientSession() as session:
         with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
             await session.ws_connect(url, ssl=api.context(user))
-    assert refused.value.status == 403
-    assert len(ASKED) == 0 or "/other/" not in ASKED[-1]
+    assert refused.value.status == code
+    assert len(ASKED) == 0 or "/foreign/" not in ASKED[-1]
 
 
 def test_what_the_agent_does_not_have(api, agent):

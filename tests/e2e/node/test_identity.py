@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from windlass.apimachinery.quantity import int_value
+
 pytestmark = [pytest.mark.docker, pytest.mark.root]
 
 
@@ -64,20 +66,22 @@ def test_limits_that_are_not_set_are_the_nodes(pods, printed):
     """C238."""
     env = [
         {"name": "CPU", "valueFrom": {"resourceFieldRef": {"resource": "limits.cpu"}}},
-        {"name": "MEMORY", "valueFrom": {"resourceFieldRef": {"resource": "limits.memory", "divisor": "1Ki"}}},
+        {"name": "MEMORY", "valueFrom": {"resourceFieldRef": {"resource": "limits.memory"}}},
     ]
     found = lines(printed("env", container={"env": env}))
     (node,) = pods.cluster.get("nodes")["items"]
     assert found["CPU"] == node["status"]["allocatable"]["cpu"]
-    assert f"{found['MEMORY']}Ki" == node["status"]["allocatable"]["memory"]
+    assert int(found["MEMORY"]) == int_value(node["status"]["allocatable"]["memory"])
 
 
 def test_services_of_the_namespace_are_in_the_environment(pods, printed):
     """C265."""
-    pods.kubectl("create", "service", "clusterip", "fooservice", "--tcp=8765:80")
-    address = json.loads(pods.kubectl("get", "service", "fooservice", "-o", "json"))["spec"]["clusterIP"]
-    assert address
-    found = lines(printed("sleep 1; env"))
+    address = "10.96.7.7"
+    body = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "fooservice"}}
+    spec = {"clusterIP": address, "ports": [{"port": 8765}], "selector": {"app": "foo"}}
+    pods.kubectl("create", "-f", "-", text=json.dumps({**body, "spec": spec}))
+    pods.until(lambda: "FOOSERVICE_SERVICE_HOST" in printed("env"))
+    found = lines(printed("env"))
     url = f"tcp://{address}:8765"
     assert found["FOOSERVICE_SERVICE_HOST"] == found["FOOSERVICE_PORT_8765_TCP_ADDR"] == address
     assert found["FOOSERVICE_SERVICE_PORT"] == found["FOOSERVICE_PORT_8765_TCP_PORT"] == "8765"

@@ -21,6 +21,13 @@ def _read(path: str) -> str:
     return Path(path).read_text()
 
 
+def _may_everything() -> bool:
+    """Say whether a privileged container can be: in nested machines even root lacks some capabilities."""
+    rows = dict(line.split(":", 1) for line in _read("/proc/self/status").splitlines())
+    last = int(_read("/proc/sys/kernel/cap_last_cap"))
+    return int(rows["CapBnd"], 16) == (1 << (last + 1)) - 1
+
+
 def _limits(parent: str) -> set[str]:
     """Return the memory and process limits of a cgroup, version 1 or 2; nothing of one that is not there."""
     root = Path("/sys/fs/cgroup")
@@ -78,6 +85,8 @@ class RuntimeSecurityConformance(RuntimeSubject):
         few = await self.status_of(driver, drop_capabilities=("ALL",), add_capabilities=("NET_BIND_SERVICE",))
         assert int(few["CapEff"], 16) == NET_BIND_SERVICE
         usual = int((await self.status_of(driver))["CapEff"], 16)
+        if not _may_everything():
+            pytest.skip("this machine's root has not all capabilities itself")
         everything = int((await self.status_of(driver, privileged=True))["CapEff"], 16)
         assert usual & ~everything == 0
         assert usual.bit_count() < everything.bit_count()

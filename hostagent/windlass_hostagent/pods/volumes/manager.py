@@ -23,6 +23,8 @@ Obj = dict[str, Any]
 VOLUMES, SUBPATHS = "volumes", "volume-subpaths"
 IDLE_SECONDS = 3600.0
 REFRESHES_AT_ONCE = 8
+DRIVER_SECONDS = 120.0
+STATS_SECONDS = 30.0
 Tell = Callable[[Obj, str, str, str], None]
 log = get_logger(__name__)
 
@@ -151,7 +153,12 @@ class VolumeManager:
             for name, volume in list(entry.volumes.items()):
                 if volume.published is None or volume.driver is None:
                     continue
-                used = await volume.driver.node_get_volume_stats(volume.published.path)
+                try:
+                    async with asyncio.timeout(STATS_SECONDS):
+                        used = await volume.driver.node_get_volume_stats(volume.published.path)
+                except Exception as error:  # noqa: BLE001 - one volume that cannot be measured must not hide the others
+                    log.warning("volume_not_measured", pod_uid=uid, volume=name, error=repr(error))
+                    continue
                 if used.shared or used.used_bytes < 0:
                     continue
                 shown = {"name": name, "usedBytes": used.used_bytes}
@@ -206,10 +213,14 @@ class VolumeManager:
         name = volume.spec["name"]
         volume.stale = False
         try:
-            published = await self._ask_driver(entry, volume)
-        except (VolumeDriverError, ApiError, OSError) as error:
-            volume.failed(str(error), self._clock.monotonic())
-            message = f'MountVolume.SetUp failed for volume "{name}" : {error}'
+            async with asyncio.timeout(DRIVER_SECONDS):
+                published = await self._ask_driver(entry, volume)
+        except Exception as error:
+            if not isinstance(error, VolumeDriverError | ApiError | OSError):
+                log.exception("volume_driver_failed", volume=name, source=volume.source)
+            text = str(error) or ("timed out" if isinstance(error, TimeoutError) else type(error).__name__)
+            volume.failed(text, self._clock.monotonic())
+            message = f'MountVolume.SetUp failed for volume "{name}" : {text}'
             self._node.tell(entry.pod, "Warning", "FailedMount", message)
             return
         stale = volume.stale
@@ -250,24 +261,33 @@ class VolumeManager:
         self._due.set()
 
     async def _refresh(self) -> None:
-        """Publish again whatever is due, some at a time, until cancelled."""
+        """Publish again whatever is due, some at a time, until cancelled. One that hangs holds up its own pod only."""
         places = asyncio.Semaphore(REFRESHES_AT_ONCE)
-        while True:
-            self._due.clear()
-            now = self._clock.monotonic()
-            # Pods that have never been mounted are their workers' affair.
-            mounted = [e for e in self._pods.values() if e.ready and e.due_at() is not None]
-            async with asyncio.TaskGroup() as group:
-                for entry in [e for e in mounted if (e.due_at() or 0.0) <= now]:
-                    group.create_task(self._refresh_one(entry, places))
-            times = [at for e in self._pods.values() if e.ready and (at := e.due_at()) is not None]
-            wait = max(0.0, min(times, default=now + IDLE_SECONDS) - self._clock.monotonic())
-            await self._wait(wait)
+        async with asyncio.TaskGroup() as group:
+            while True:
+                self._due.clear()
+                now = self._clock.monotonic()
+                wait = IDLE_SECONDS
+                for entry in list(self._pods.values()):
+                    at = entry.due_at()
+                    # Pods that have never been mounted are their workers' affair.
+                    if at is None or entry.refreshing or not entry.ready:
+                        continue
+                    if at <= now:
+                        entry.refreshing = True
+                        group.create_task(self._refresh_one(entry, places))
+                    else:
+                        wait = min(wait, at - now)
+                await self._wait(wait)
 
     async def _refresh_one(self, entry: PodVolumes, places: asyncio.Semaphore) -> None:
-        async with places, entry.lock:
-            if self._pods.get(entry.pod["metadata"]["uid"]) is entry:
-                await self._publish_due(entry)
+        try:
+            async with places, entry.lock:
+                if self._pods.get(entry.pod["metadata"]["uid"]) is entry:
+                    await self._publish_due(entry)
+        finally:
+            entry.refreshing = False
+            self._due.set()
 
     async def _wait(self, seconds: float) -> None:
         sleeping = asyncio.ensure_future(self._clock.sleep(seconds))
@@ -316,7 +336,14 @@ class VolumeManager:
         driver = self._drivers.get(driver_name)
         if driver is None:
             raise VolumeDriverError(f"driver {driver_name} is no longer installed", reason="FailedUnMount")
-        await driver.node_unpublish_volume(target)
+        try:
+            async with asyncio.timeout(DRIVER_SECONDS):
+                await driver.node_unpublish_volume(target)
+        except VolumeDriverError:
+            raise
+        except Exception as error:
+            log.warning("volume_driver_failed", driver=driver_name, target=target, error=repr(error))
+            raise VolumeDriverError(f"driver {driver_name}: {error!r}", reason="FailedUnMount") from error
 
 
 def _names(path: Path) -> list[str]:

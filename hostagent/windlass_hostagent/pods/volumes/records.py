@@ -63,6 +63,7 @@ class PodVolumes:
     wake: Callable[[], None] = field(default=lambda: None)
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     subpaths: asyncio.Lock = field(default_factory=asyncio.Lock)
+    refreshing: bool = False
 
     def take(self, pod: Obj) -> bool:
         """Take a newer version of the pod; say whether volumes that show its labels or annotations are stale now."""

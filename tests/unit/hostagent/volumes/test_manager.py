@@ -301,3 +301,68 @@ async def test_usage_is_what_the_summary_shows(box, pod):
     assert (disk["name"], memory["name"]) == ("vol", "vol2")
     assert disk["usedBytes"] >= 100_000
     assert 50_000 <= memory["usedBytes"] < memory["capacityBytes"] == 1 << 30
+
+
+class Broken:
+    """A driver of a third party that does what the test says."""
+
+    sources, stages = ("broken.example.com",), False
+
+    def __init__(self):
+        self.fault = RuntimeError("a bug")
+        self.hang = asyncio.Event()
+
+    async def node_publish_volume(self, request, _access):
+        if self.fault is not None:
+            raise self.fault
+        await self.hang.wait()
+        return Published("/", refresh_seconds=1)
+
+    async def node_unpublish_volume(self, _target):
+        if self.fault is not None:
+            raise self.fault
+
+    async def node_get_volume_stats(self, _path):
+        raise RuntimeError("a bug")
+
+
+@pytest.fixture
+def broken(box):
+    box.drivers["broken"] = Broken()
+    box.manager = box.make()
+    return box.drivers["broken"]
+
+
+BROKEN = {"csi": {"driver": "broken.example.com"}}
+
+
+async def test_a_drivers_bug_is_its_own_pods_trouble(box, pod, broken):
+    web = pod(BROKEN, {"emptyDir": {}})
+    assert not (await box.mount(web)).ready
+    assert "a bug" in box.events[0][2]
+    box.volume("broken").mkdir(parents=True)
+    with pytest.raises(VolumeDriverError, match="a bug"):
+        await box.manager.unmount("uid-1")
+    broken.fault = None
+    await box.manager.unmount("uid-1")
+
+
+async def test_a_driver_that_hangs_holds_up_no_other_refresh(box, pod, broken):
+    broken.fault = None
+    broken.hang.set()
+    async with box.running():
+        await box.mount(pod(BROKEN))
+        broken.hang.clear()
+        box.client.put("configmaps", "config", data={"k": "1"})
+        await box.mount(pod(CONFIG, uid="uid-2", name="other"))
+        await box.advance(2)
+        box.client.put("configmaps", "config", data={"k": "2"})
+        await box.until(lambda: (box.volume("configmap", uid="uid-2") / "k").read_text() == "2")
+        assert set(await box.manager.usage()) == {"uid-2"}
+
+
+async def test_a_driver_that_never_answers_is_given_up(box, pod, broken, monkeypatch):
+    monkeypatch.setattr("windlass_hostagent.pods.volumes.manager.DRIVER_SECONDS", 0.01)
+    broken.fault = None
+    assert not (await box.mount(pod(BROKEN))).ready
+    assert "timed out" in box.events[0][2]

@@ -1,6 +1,8 @@
 """One forwarded connection: a bounded queue of what the client sends, and a socket to the pod."""
 
 import asyncio
+import errno
+import os
 from collections.abc import Awaitable, Callable
 
 from windlass.errors import RuntimeDriverError
@@ -16,10 +18,22 @@ Taken = Callable[[int], Awaitable[None]]
 
 
 class ForwardedConnection:
-    """One connection to a port of the pod. `send_data`/`send_error` go to the client, `taken` says what was passed on."""
+    """One connection to a port of the pod. `send_data`/`send_error` go to the client, `taken` says what was passed on.
 
-    def __init__(self, port: int, *, send_data: SendData, send_error: SendError, taken: Taken | None = None) -> None:
+    `ends_halves`: the client can end its own half and go on reading; otherwise the pod's end is the end.
+    """
+
+    def __init__(
+        self,
+        port: int,
+        *,
+        send_data: SendData,
+        send_error: SendError,
+        taken: Taken | None = None,
+        ends_halves: bool = False,
+    ) -> None:
         self.port = port
+        self._ends_halves = ends_halves
         self._send_data = send_data
         self._send_error = send_error
         self._taken = taken
@@ -59,7 +73,8 @@ class ForwardedConnection:
                 await self._send_data(data, False)
             await self._send_data(b"", True)
             await self._send_error("")
-            await asyncio.wait((uploads,))
+            if self._ends_halves:
+                await asyncio.wait((uploads,))
         finally:
             uploads.cancel()
             await asyncio.gather(uploads, return_exceptions=True)
@@ -82,4 +97,6 @@ class ForwardedConnection:
 
 
 def _words(error: BaseException) -> str:
+    if isinstance(error, OSError) and error.errno is not None and error.errno in errno.errorcode:
+        return os.strerror(error.errno)
     return str(error) or type(error).__name__

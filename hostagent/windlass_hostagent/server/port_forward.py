@@ -224,7 +224,7 @@ class SpdyForward:
             self._session.taken(pair.data, count)
             await self._flush()
 
-        return ForwardedConnection(pair.port, send_data=send_data, send_error=send_error, taken=taken)
+        return ForwardedConnection(pair.port, send_data=send_data, send_error=send_error, taken=taken, ends_halves=True)
 
     async def _flush(self) -> None:
         """Send what the session has to say, in its order; waits while the client does not take it."""

@@ -1,6 +1,7 @@
 """A closed-loop HTTP/1.1 load generator: N connections, each with one request in flight.
 
-Bounded in count; stops by itself. The clock starts when all connections are there. It runs in a process of its own and is counted in the machine's cores. Only loopback addresses are accepted.
+Bounded in count; stops by itself. The clock starts when all connections are there. It runs in a process of its own and
+is counted in the machine's cores. Only loopback addresses are accepted.
 """
 
 import argparse

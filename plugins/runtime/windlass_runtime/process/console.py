@@ -166,17 +166,34 @@ class Console:
     def finish(self, code: int) -> None:
         """Tell every client how the container ended, and hang up. May wait for slow ones."""
         self._listener.close()
-        for client in self._clients:
-            client.pending += frames.frame(frames.EXIT, frames.CODE.pack(code))
-            client.socket.settimeout(STALL_SECONDS)
-            with contextlib.suppress(OSError):
-                client.socket.sendall(client.pending)
-            client.socket.close()
+        with selectors.DefaultSelector() as selector:
+            for client in self._clients:
+                client.pending += frames.frame(frames.EXIT, frames.CODE.pack(code))
+                selector.register(client.socket, selectors.EVENT_WRITE, client)
+            while selector.get_map():
+                ready = selector.select(STALL_SECONDS)
+                if not ready:
+                    return
+                for key, _ in ready:
+                    if not _flush(key.data):
+                        selector.unregister(key.data.socket)
+                        key.data.socket.close()
 
     @property
     def attached(self) -> bool:
         """Whether there is any client."""
         return bool(self._clients)
+
+
+def _flush(client: Client) -> bool:
+    """Send what a client can take; return False when it has all, or has gone."""
+    try:
+        del client.pending[: client.socket.send(client.pending[:MAX_PENDING])]
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return bool(client.pending)
 
 
 def socket_path(directory: Path, descriptor: int) -> str:

@@ -220,8 +220,8 @@ class ProcessDriver:
                 return
             directory = self._records.container_dir(container_id)
             await self._launcher.run("container", directory, "RunContainerError")
-        self._watch_container(container_id, found.sandbox_id)
         self._hub.emit("started", found.sandbox_id, container_id)
+        self._watch_container(container_id, found.sandbox_id)
 
     def _watch_container(self, container_id: str, sandbox_id: str) -> None:
         """Hear of a container's end through its shim's pidfd, and of kills for memory."""

@@ -42,6 +42,7 @@ class ProcessWatch:
         self._descriptors: dict[str, int] = {}
         self._ended: dict[str, asyncio.Event] = {}
         self._memory: dict[str, int] = {}
+        self._on_oom: dict[str, Callable[[], None]] = {}
 
     def watch(self, key: str, pid: int, on_end: Callable[[], None]) -> None:
         """Call `on_end` when the process has ended; at once when it is gone already."""
@@ -58,7 +59,9 @@ class ProcessWatch:
 
         def ended() -> None:
             self._release(self._descriptors, key)
-            self._release(self._memory, key)
+            if key in self._on_oom:
+                self._on_oom[key]()  # its news may not have been read yet
+            self._release_memory(key)
             event.set()
             on_end()
 
@@ -75,10 +78,15 @@ class ProcessWatch:
             def killed() -> None:
                 with contextlib.suppress(BlockingIOError):
                     os.read(descriptor, 4096)
-                if cgroups.folder(group, "memory").is_dir() and cgroups.oom_kills(group) > 0:
-                    on_oom()
+                    # Version 1 tells before the kill is counted, and once more when the group is removed.
+                    version_1 = not cgroups.is_unified() and cgroups.folder(group, "memory").is_dir()
+                    if version_1 or cgroups.oom_kills(group) > 0:
+                        on_oom()
 
+            self._on_oom[key] = killed
             asyncio.get_running_loop().add_reader(descriptor, killed)
+            if cgroups.oom_kills(group) > 0:  # before anybody listened
+                on_oom()
 
     async def wait(self, key: str) -> None:
         """Wait until a watched process has ended; returns at once for one that never was."""
@@ -89,7 +97,7 @@ class ProcessWatch:
     def forget(self, key: str) -> None:
         """Let go of an ended process."""
         self._release(self._descriptors, key)
-        self._release(self._memory, key)
+        self._release_memory(key)
         event = self._ended.pop(key, None)
         if event is not None:
             event.set()
@@ -98,6 +106,10 @@ class ProcessWatch:
         """Stop watching everything."""
         for key in list(self._ended):
             self.forget(key)
+
+    def _release_memory(self, key: str) -> None:
+        self._on_oom.pop(key, None)
+        self._release(self._memory, key)
 
     @staticmethod
     def _release(descriptors: dict[str, int], key: str) -> None:

@@ -115,11 +115,16 @@ class Launcher:
 
     async def run(self, kind: str, directory: Path, reason: str) -> None:
         """Start a sandbox or container. Raises RuntimeDriverError with why it does not run."""
-        answers = await self.send({"kind": kind, "directory": str(directory)})
-        with answers:
-            problem, _ = await receive(answers)
-        if problem:
-            raise RuntimeDriverError(problem.decode(errors="replace"), reason=reason)
+        for _ in range(2):
+            answers = await self.send({"kind": kind, "directory": str(directory)})
+            with answers:
+                problem, _ = await receive(answers)
+            if problem:
+                raise RuntimeDriverError(problem.decode(errors="replace"), reason=reason)
+            if (directory / "run.json").exists():
+                return
+            # Nobody holds the other end any more, so nothing of it lives: the launcher has died with the request.
+        raise RuntimeDriverError(f"the {kind}'s helper has died", reason=reason)
 
     def close(self) -> None:
         """End it; whatever it has started runs on."""

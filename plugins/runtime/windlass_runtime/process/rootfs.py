@@ -1,6 +1,7 @@
 """A container's view of the file system, built inside its own mount namespace. Standard library only."""
 
 import contextlib
+import errno
 import os
 import stat
 from collections.abc import Mapping, Sequence
@@ -58,9 +59,14 @@ def _overlay(directory: Path, root: Path, lower: str, layers: Path) -> None:
     for name in ("upper", "work"):
         (scratch / name).mkdir(exist_ok=True)
     os.chdir(layers)
-    sys_.mount(
-        "overlay", str(root), "overlay", data=f"lowerdir={lower},upperdir={scratch}/upper,workdir={scratch}/work"
-    )
+    data = f"lowerdir={lower},upperdir={scratch}/upper,workdir={scratch}/work"
+    try:
+        # What a container wrote need not survive a crash of the machine, so its end need not wait for the disk.
+        sys_.mount("overlay", str(root), "overlay", data=f"{data},volatile")
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+        sys_.mount("overlay", str(root), "overlay", data=data)
 
 
 def _kernel_file_systems(root: Path, config: Mapping[str, Any]) -> None:

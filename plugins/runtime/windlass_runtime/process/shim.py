@@ -210,7 +210,11 @@ class Pump:
 
     def finish(self, code: int) -> None:
         """Tell who is attached. A process of its own waits for them: the end of this one is the driver's news."""
-        if self._console.attached and os.fork() == 0:
+        if not self._console.attached:
+            return
+        if self._isolated:  # children would go into the container's pid namespace, which is gone
+            sys_.setns("/proc/self/ns/pid")
+        if os.fork() == 0:
             self._console.finish(code)
             os._exit(0)
 

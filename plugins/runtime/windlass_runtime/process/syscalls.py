@@ -97,7 +97,11 @@ def set_mount(mounted: int, *, readonly: bool = False, recursive: bool = False, 
 def open_in_root(root: int, path: str) -> int:
     """Open a path (O_PATH) as if `root` were the root: no symlink and no `..` leads out. Raises OSError."""
     how = struct.pack("=QQQ", os.O_PATH | os.O_CLOEXEC, 0, _RESOLVE_IN_ROOT)
-    return _call("openat2", root, os.fsencode(path), how, ctypes.c_size_t(len(how)), what=path)
+    while True:
+        try:
+            return _call("openat2", root, os.fsencode(path), how, ctypes.c_size_t(len(how)), what=path)
+        except BlockingIOError:
+            continue  # a rename or mount somewhere on the machine while `..` was resolved: the kernel says try again
 
 
 def pivot_root() -> None:

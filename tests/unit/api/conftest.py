@@ -156,12 +156,17 @@ def log_backend():
 
 
 @pytest.fixture
+def stream_backend():
+    return None
+
+
+@pytest.fixture
 def store():
     return MemoryStore()
 
 
 @pytest.fixture
-async def api(config, log_backend, store):
+async def api(config, log_backend, stream_backend, store):
     clock, scheme = FakeClock(), builtin_scheme()
     cache = WatchCache(store, scheme, clock)
 
@@ -175,7 +180,7 @@ async def api(config, log_backend, store):
             {"apiVersion": "windlass.dev/v1", "kind": "Plugin", "metadata": {"name": "one"},
              "spec": {"distribution": "d", "version": "1", "module": "m"}, "status": {"state": "loaded", "reason": ""}}
         ],
-        log_backend=log_backend, config=config,
+        log_backend=log_backend, stream_backend=stream_backend, config=config,
     )
     await store.start()
     await create_system_objects(store, clock)

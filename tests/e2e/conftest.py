@@ -161,7 +161,10 @@ def process_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluste
     config = root / "windlass.toml"
     config.write_text('[plugins.config.windlass-network-bridge]\nbridge = "wlprocess0"\n')
     extra = ["--pod-cidr", "10.245.0.0/24", "--config", str(config)]
-    yield from _running(_cluster(root, None, runtime="process", extra=extra))
+    try:
+        yield from _running(_cluster(root, None, runtime="process", extra=extra))
+    finally:
+        subprocess.run(["ip", "link", "delete", "wlprocess0"], check=False, capture_output=True)
 
 
 @pytest.fixture

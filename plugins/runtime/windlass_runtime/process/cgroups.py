@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from windlass_runtime.process import device_filter
 from windlass_runtime.process import syscalls as sys_
 
 ROOT = Path("/sys/fs/cgroup")
@@ -98,6 +99,8 @@ def create(group: str, resources: Mapping[str, int], devices: Sequence[str] | No
             made /= part
             made.mkdir(exist_ok=True)
         _fill(made, limits_v2(resources))
+        if devices is not None:
+            device_filter.confine(made, [*DEVICES, *devices])
         return
     for controller, values in limits_v1(resources).items():
         if (root / controller).is_dir():

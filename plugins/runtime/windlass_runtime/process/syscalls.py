@@ -20,8 +20,8 @@ _MOVE_FROM_FD, _MOVE_TO_FD = 0x4, 0x40
 _MOUNT_ATTR_RDONLY = 1
 _SECCOMP_SET_MODE_FILTER = 1
 _NUMBERS = {
-    "x86_64": {"pivot_root": 155, "seccomp": 317, "capset": 126},
-    "aarch64": {"pivot_root": 41, "seccomp": 277, "capset": 91},
+    "x86_64": {"pivot_root": 155, "seccomp": 317, "capset": 126, "bpf": 321},
+    "aarch64": {"pivot_root": 41, "seccomp": 277, "capset": 91, "bpf": 280},
 }
 _EVERYWHERE = {"open_tree": 428, "move_mount": 429, "openat2": 437, "mount_setattr": 442}
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -133,6 +133,11 @@ def seccomp_filter(program: bytes) -> None:
     buffer = ctypes.create_string_buffer(program, len(program))
     described = struct.pack("=H6xQ", len(program) // 8, ctypes.addressof(buffer))
     _call("seccomp", _SECCOMP_SET_MODE_FILTER, 0, described)
+
+
+def bpf(command: int, attributes: bytes) -> int:
+    """Call bpf and return its result, a descriptor for a load. Raises OSError."""
+    return _call("bpf", command, attributes, len(attributes))
 
 
 def inotify_open() -> int:

@@ -94,3 +94,26 @@ def test_revisions_go_on_after_everything_was_compacted_away(connection):
     assert database.read_changes(connection, 0, 10) == []
     assert database.compacted_revision(connection) == 2
     assert run(connection, Operation("c", b"3"))[0].revision == 3
+
+
+def test_a_late_page_costs_no_more_than_an_early_one(connection):
+    """Counted in SQLite's own steps: a cold start reads page by page, and must not read all before each page again."""
+    run(connection, *(Operation(f"key-{number:05}", b"{}") for number in range(5000)))
+    steps = 0
+
+    def count():
+        nonlocal steps
+        steps += 1
+
+    def cost(prefix, after):
+        nonlocal steps
+        steps = 0
+        items, _, _ = database.read_page(connection, prefix, after, 50)
+        assert len(items) == 50
+        return steps
+
+    connection.set_progress_handler(count, 1)
+    for prefix in ("", "key-"):
+        early, late = cost(prefix, "key-00010"), cost(prefix, "key-04900")
+        assert late < 2 * early
+    connection.set_progress_handler(None, 1)

@@ -108,22 +108,27 @@ class VolumeManager:
     async def unmount(self, uid: str) -> None:
         """Remove a pod's volumes. Safe without setup and to repeat. Raises VolumeDriverError naming what stays."""
         entry = self._pods.pop(uid, None)
-        self._objects.drop(uid)
-        self._tokens.forget(uid)
-        for key in [key for key, readers in self._readers.items() if any(u == uid for u, _ in readers)]:
-            self._readers[key] = {(u, v) for u, v in self._readers[key] if u != uid}
-            if not self._readers[key]:
-                del self._readers[key]
+        self._forget(uid)
         if entry is None:
             await self._remove(uid)
             return
         async with entry.lock:
+            self._forget(uid)  # once more: a publication that was under way may have asked for objects
             try:
                 await self._remove(uid)
             except VolumeDriverError as error:
                 self._node.tell(entry.pod, "Warning", "FailedUnMount", f"UnmountVolume.TearDown failed: {error}")
                 self._pods.setdefault(uid, entry)
                 raise
+
+    def _forget(self, uid: str) -> None:
+        """Let go of what a pod's volumes read."""
+        self._objects.drop(uid)
+        self._tokens.forget(uid)
+        for key, readers in list(self._readers.items()):
+            self._readers[key] = {reader for reader in readers if reader[0] != uid}
+            if not self._readers[key]:
+                del self._readers[key]
 
     # -- called by the agent
 

@@ -52,6 +52,7 @@ class FakeClient:
 
     async def get(self, resource, name, namespace=""):
         self.requests.append(("get", resource.plural, name))
+        await asyncio.sleep(0)
         if name in self.forbidden:
             raise ForbiddenError(f"{resource.plural} {name} is forbidden")
         found = self.objects.get((resource.plural, namespace, name))

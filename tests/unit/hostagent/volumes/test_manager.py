@@ -107,6 +107,15 @@ async def test_a_quiet_object_is_read_once(box, pod):
     assert [r[0] for r in box.client.requests] == ["get", "list"]
 
 
+async def test_pods_that_start_together_share_one_read(box, pod):
+    box.client.put("configmaps", "config", data={"k": "1"})
+    async with box.running():
+        found = await asyncio.gather(*(box.mount(pod(CONFIG, uid=f"uid-{i}", name=f"p{i}")) for i in range(20)))
+        await box.settle()
+    assert all(m.ready for m in found)
+    assert [r[0] for r in box.client.requests].count("get") == 1
+
+
 async def test_an_immutable_object_is_not_watched(box, pod):
     box.client.put("configmaps", "config", data={"k": "1"}, immutable=True)
     async with box.running():

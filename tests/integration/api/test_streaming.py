@@ -400,6 +400,22 @@ class TestNodeProxy:
         assert api.request("GET", base).status == 301
         assert "is not its host agent's" in api.request("GET", "/api/v1/nodes/one:2181/proxy/").expect(400)["message"]
 
+    def test_a_large_upload_goes_through_without_staying(self, api, agent):
+        """What `windlass images import` sends: far beyond the bound of a body, chunked, and nothing of it is kept here."""
+        chunk, count = os.urandom(1 << 20), 200
+        before, hashed = api.rss_kib(), hashlib.sha256()
+        fields = {"Host": "api", "Transfer-Encoding": "chunked", "Connection": "close"}
+        with api.connect() as connection:
+            connection.sendall(api.head("POST", "/api/v1/nodes/one/proxy/images/import", fields))
+            for _ in range(count):
+                connection.sendall(b"100000\r\n" + chunk + b"\r\n")
+                hashed.update(chunk)
+            connection.sendall(b"0\r\n\r\n")
+            answer = api.read_answer(connection)
+        assert answer.status == 200, answer.body
+        assert hashed.hexdigest() in answer.body.decode()
+        assert api.rss_kib() - before < 60 * 1024
+
     def test_a_loopback_pod_is_no_target(self, api, agent):
         """S51."""
         assert api.request("GET", f"{PODS}/web:2181/proxy/").expect(400)["message"] == "address not allowed"
@@ -408,6 +424,26 @@ class TestNodeProxy:
         api.issue("eve", "eve", ())
         assert api.request("GET", "/api/v1/nodes/one/proxy/pods", user="eve").expect(403)
         assert api.request("POST", "/api/v1/nodes/one/proxy/images/import", b"x", user="").expect(401)
+
+
+def test_hostile_text_reaches_no_terminal(api, agent, kubectl):
+    """S55: ESC, CR, NUL, bidi and newlines in a pod's status and annotations; our own log keeps to one record per line."""
+    hostile = "\x1b[31mred\rback\u202eflip\nPOD  forged  line"
+    body = {"metadata": {"annotations": {"note": hostile}}, "status": {"phase": "Running", "reason": hostile}}
+    api.patch(f"{PODS}/web/status", body).expect(200)
+    try:
+        table = kubectl("get", "pods", "web", "--no-headers").stdout
+        assert b"\x1b" not in table
+        assert len(table.splitlines()) == 1, table
+        described = kubectl("describe", "pod", "web").stdout
+        assert b"\x1b" not in described
+        forged = f"{PODS}/web/exec?command=%0A%7B%22forged%22%3A1%7D&stdout=1&container=none%0A%1B"
+        assert api.request("POST", forged).status in (400, 404)
+        for line in api.log_file.read_text().splitlines():
+            assert line.startswith("{"), line
+            assert "\x1b" not in line
+    finally:
+        api.patch(f"{PODS}/web/status", {"status": {"reason": None}}).expect(200)
 
 
 def test_debug_adds_an_ephemeral_container(api, agent, kubectl):

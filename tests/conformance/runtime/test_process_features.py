@@ -529,3 +529,15 @@ async def test_the_nodes_own_files_copy_on_write(box):
     assert found == "changed"
     assert not Path("/etc/windlass-test").exists()
     assert stat.S_ISDIR(Path("/etc").stat().st_mode)
+
+
+async def test_after_a_reboot_nothing_counts_as_running(box, monkeypatch):
+    """N74: process ids and start times begin anew, and may name somebody else."""
+    container = await box.start()
+    sandbox = box.sandbox
+    with monkeypatch.context() as patch:
+        patch.setattr("windlass_runtime.process.records.boot_id", lambda: "another")
+        status = await box.driver.container_status(container)
+        assert (status.state, status.reason) == (ContainerState.EXITED, "ContainerStatusUnknown")
+        assert not (await box.driver.pod_sandbox_status(sandbox)).ready
+    assert (await box.driver.container_status(container)).state is ContainerState.RUNNING

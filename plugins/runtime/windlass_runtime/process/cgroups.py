@@ -19,6 +19,7 @@ TRACKING = "pids"
 V2_CONTROLLERS = ("cpu", "memory", "pids")
 KILL_ROUNDS = 200
 KILL_PAUSE_SECONDS = 0.01
+REMOVE_ROUNDS = 20
 DEVICES = ("c *:* m", "b *:* m", "c 1:3 rwm", "c 1:5 rwm", "c 1:7 rwm", "c 1:8 rwm", "c 1:9 rwm", "c 5:0 rwm",
            "c 5:1 rwm", "c 5:2 rwm", "c 136:* rwm")  # fmt: skip
 """What every container may use: null, zero, full, random, urandom, tty, console, ptmx, pts; mknod of anything."""
@@ -220,11 +221,22 @@ def oom_watch(group: str, root: Path = ROOT) -> int:
 
 
 def remove(group: str, root: Path = ROOT) -> None:
-    """Remove the groups with those below; one that is still in use stays for the next try."""
+    """Remove the groups with those below, killing what is still in them; one that stays in use is left."""
     for directory in folders(group, root):
-        for place, _, _ in os.walk(directory, topdown=False):
+        for _ in range(REMOVE_ROUNDS):
+            if _remove_tree(directory):
+                break
             with contextlib.suppress(OSError):
-                Path(place).rmdir()
+                kill(directory)
+            time.sleep(KILL_PAUSE_SECONDS)
+
+
+def _remove_tree(directory: Path) -> bool:
+    """Say whether the tree is gone; the kernel may hold a group for a moment after its last process."""
+    for place, _, _ in os.walk(directory, topdown=False):
+        with contextlib.suppress(OSError):
+            Path(place).rmdir()
+    return not directory.exists()
 
 
 def mount_inside(target: Path, flags: int) -> None:

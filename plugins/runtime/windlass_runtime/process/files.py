@@ -23,6 +23,11 @@ def read_json(path: Path) -> dict[str, Any] | None:
         return None
 
 
+def boot_id() -> str:
+    """Return what names this boot of the machine: process ids and start times begin anew with each."""
+    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+
+
 def start_time(pid: int) -> int:
     """Return a process's start time in clock ticks, which with its pid names it for good; 0 when it is gone."""
     try:

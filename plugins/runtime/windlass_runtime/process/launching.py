@@ -115,6 +115,7 @@ class Launcher:
 
     async def run(self, kind: str, directory: Path, reason: str) -> None:
         """Start a sandbox or container. Raises RuntimeDriverError with why it does not run."""
+        (directory / "run.json").unlink(missing_ok=True)  # of an earlier boot of the machine
         for _ in range(2):
             answers = await self.send({"kind": kind, "directory": str(directory)})
             with answers:

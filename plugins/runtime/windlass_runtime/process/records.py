@@ -11,7 +11,7 @@ from typing import Any
 from windlass.plugin.interfaces.runtime import ContainerState, ContainerStatus, SandboxStatus
 from windlass_runtime.process import cgroups
 from windlass_runtime.process import syscalls as sys_
-from windlass_runtime.process.files import read_json, start_time, write_json
+from windlass_runtime.process.files import boot_id, read_json, start_time, write_json
 
 LOST_EXIT_CODE = 137
 
@@ -23,7 +23,9 @@ def digest(*parts: object) -> str:
 
 def alive(run: Mapping[str, Any] | None, pid: str, start: str) -> bool:
     """Say whether the very process of a record lives: its pid may have been given to another one."""
-    return run is not None and run.get(start, 0) != 0 and start_time(int(run[pid])) == run[start]
+    if run is None or run.get(start, 0) == 0 or run.get("boot") != boot_id():
+        return False
+    return start_time(int(run[pid])) == int(run[start])
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from windlass_runtime.process import become, cgroups, frames, rootfs
 from windlass_runtime.process import syscalls as sys_
 from windlass_runtime.process.console import Console
 from windlass_runtime.process.crilog import LogWriter
-from windlass_runtime.process.files import receive, start_time, write_json
+from windlass_runtime.process.files import boot_id, receive, start_time, write_json
 
 START_ERROR = 128
 READ_BYTES = 64 * 1024
@@ -60,11 +60,11 @@ def run_sandbox(directory: Path, config: Config) -> None:
         if pid == 1:
             os.read(ready, 1)
         else:
-            write_json(directory / "run.json", {"pid": pid, "start": start_time(pid)})
+            write_json(directory / "run.json", {"pid": pid, "start": start_time(pid), "boot": boot_id()})
         become.reset_signals()
         signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # orphans of the pod leave no zombies
         os.execv(config["pause"], ["/pause"])  # noqa: S606 - our own program, no shell
-    write_json(directory / "run.json", {"pid": child, "start": start_time(child)})
+    write_json(directory / "run.json", {"pid": child, "start": start_time(child), "boot": boot_id()})
     os.close(go)
 
 
@@ -267,7 +267,7 @@ def run_container(directory: Path, config: Config, report: socket.socket) -> Non
         report.send(problem)
         return
     pump = Pump(directory, config, pid, streams)
-    write_json(directory / "run.json", {**run, "started_at": time.time()})
+    write_json(directory / "run.json", {**run, "boot": boot_id(), "started_at": time.time()})
     report.close()
     code = pump.run()
     if config["cgroups"]:

@@ -118,8 +118,8 @@ def test_post_start_runs(pods, shell, recorder):
 
 def test_a_failing_post_start_hook_kills(pods, shell):
     hook = {"postStart": {"exec": {"command": ["sh", "-c", "echo secret; exit 1"]}}}
-    pods.create("hooked", shell("main", RUN, lifecycle=hook), restartPolicy="Never")
-    pods.until_phase("hooked", "Failed")
+    pods.create("hooked", shell("main", RUN.replace("exit 0", "exit 7"), lifecycle=hook), restartPolicy="Never")
+    assert ended(pods.until_phase("hooked", "Failed")["containerStatuses"][0])["exitCode"] == 7
     pods.until(lambda: ("FailedPostStartHook", "PostStartHook failed") in pods.events("hooked"))
     assert not any("secret" in message for _, message in pods.events("hooked"))
 

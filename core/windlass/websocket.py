@@ -65,7 +65,7 @@ def bearer_token(offered: Sequence[str]) -> str:
     if not found:
         return ""
     try:
-        return base64.urlsafe_b64decode(found[0] + "=" * (-len(found[0]) % 4)).decode("ascii")
+        return base64.b64decode(found[0] + "=" * (-len(found[0]) % 4), altchars=b"-_", validate=True).decode("ascii")
     except (binascii.Error, ValueError):
         raise UnauthorizedError("Unauthorized") from None
 

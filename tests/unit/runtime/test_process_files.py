@@ -103,6 +103,16 @@ async def test_foreign_and_endless_content_is_skipped(log):
     reader.close()
 
 
+async def test_the_last_lines_of_an_endless_file(log):
+    """N69: a file of ten gigabytes costs no more than its end."""
+    line = b"2026-01-01T00:00:00.000000000Z stdout F "
+    with log.open("wb") as file:
+        file.truncate(10 << 30)
+        file.seek(0, os.SEEK_END)
+        file.write(b"".join(b"\n" + line + str(n).encode() for n in range(100)) + b"\n")
+    assert [found.content for found in await read(log, tail=2)] == [b"98\n", b"99\n"]
+
+
 async def test_following_ends_with_the_container(log):
     writer, watch, state = LogWriter(log), DirectoryWatch(), {"ended": False}
 

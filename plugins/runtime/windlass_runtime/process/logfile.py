@@ -17,6 +17,8 @@ CHUNK = 256 * 1024
 LONGEST = MAX_PIECE + 256
 """What a line of ours can have; a longer one is not of ours, and is skipped."""
 BATCH = 1000
+TAIL_BYTES = 64 << 20
+"""How far back the last lines are looked for: a file of another's making may be of any size."""
 
 
 def _seconds(stamp: str) -> float:
@@ -30,11 +32,12 @@ def _seconds(stamp: str) -> float:
 class LogReader:
     """Reads whole lines of one file from where it last stopped; follows a rotation to the new file.
 
-    What is no plain file (a symlink, a FIFO) is read as nothing.
+    What is no plain file (a symlink, a FIFO) is read as nothing. With `most`, only the last bytes of a file are read.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, most: int = -1) -> None:
         self._path = path
+        self._most = most
         self._file = -1
         self._rest = b""
 
@@ -50,6 +53,9 @@ class LogReader:
         self.close()
         with contextlib.suppress(OSError):
             self._file = open_log(self._path, os.O_RDONLY)
+            if 0 <= self._most < os.fstat(self._file).st_size:
+                os.lseek(self._file, -self._most, os.SEEK_END)
+                self._rest = b"x" * LONGEST  # what is left of the line in whose middle this is
         return self._file >= 0
 
     def _replaced(self) -> bool:
@@ -88,12 +94,12 @@ class Wanted:
         return iter(deque(wanted, maxlen=self.tail)) if self.tail >= 0 else wanted
 
 
-def _history(path: Path, reader: LogReader) -> Iterator[LogLine]:
+def _history(path: Path, reader: LogReader, most: int) -> Iterator[LogLine]:
     """Yield all there is, the oldest part first."""
     for number in range(MAX_FILES * 4, 0, -1):
         part = rotated(path, number)
         if os.path.lexists(part):
-            old = LogReader(part)
+            old = LogReader(part, most)
             yield from old.read()
             old.close()
     yield from reader.read()
@@ -107,10 +113,11 @@ async def read_log(
     path: Path, wanted: Wanted, *, watch: DirectoryWatch | None, ended: Callable[[], Awaitable[bool]]
 ) -> AsyncIterator[LogLine]:
     """Yield the log, rotated parts first; with a `watch` of its directory, go on until `ended` says so."""
-    reader = LogReader(path)
+    most = TAIL_BYTES if wanted.tail >= 0 else -1
+    reader = LogReader(path, most)
     try:
         with watch.changes(str(path.parent)) if watch else contextlib.nullcontext() as changed:
-            lines = wanted.of(_history(path, reader))
+            lines = wanted.of(_history(path, reader, most))
             while batch := await asyncio.to_thread(_batch, lines):
                 for line in batch:
                     yield line

@@ -166,12 +166,12 @@ def test_a_forced_deletion_leaves_nothing(cluster, pods, shell):
 @pytest.mark.parametrize(
     ("script", "code", "reason"),
     [
-        ("kill -9 $$", 137, "Error"),
+        ("kill -9 $$$$", 137, "Error"),
         ("x=a; while :; do x=$x$x; done", 137, "OOMKilled"),
     ],
 )
 def test_the_reason_of_a_violent_end(pods, shell, script, code, reason):
-    """N66."""
+    """N66. (`$$` in a command is one dollar.)"""
     limits = {"limits": {"memory": "16Mi"}}
     pods.create("dies", shell("main", f"sh -c '{script}'; exit $?", resources=limits), restartPolicy="Never")
     pods.until_phase("dies", "Failed")

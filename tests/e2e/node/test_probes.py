@@ -94,8 +94,10 @@ class Health:
     def __init__(self):
         self.calls = 0
         self.port = 0
+        self.handlers = []
 
     async def serve(self, reader, writer):
+        self.handlers.append(asyncio.current_task())
         connection = h2.connection.H2Connection(h2.config.H2Configuration(client_side=False))
         connection.initiate_connection()
         try:
@@ -105,7 +107,7 @@ class Health:
                         self.answer(connection, event.stream_id)
                 writer.write(connection.data_to_send())
         except OSError:
-            self.port = self.port  # the prober hangs up as soon as it has its answer
+            return  # the prober hangs up as soon as it has its answer
         finally:
             writer.close()
 
@@ -118,22 +120,18 @@ class Health:
 
 @contextmanager
 def health_service():
-    health, loop, ready = Health(), asyncio.new_event_loop(), threading.Event()
+    health, loop, ready, stop = Health(), asyncio.new_event_loop(), threading.Event(), asyncio.Event()
 
     async def listen():
-        server = await asyncio.start_server(health.serve, "0.0.0.0", 0)
+        server = await asyncio.start_server(health.serve, "0.0.0.0", 0)  # noqa: S104 - the node's address is not known
         health.port = server.sockets[0].getsockname()[1]
         ready.set()
-        return server
+        async with server:
+            await stop.wait()
+        await asyncio.gather(*health.handlers, return_exceptions=True)
 
     def run():
-        server = loop.run_until_complete(listen())
-        loop.run_forever()
-        server.close()
-        pending = asyncio.all_tasks(loop)
-        for task in pending:
-            task.cancel()
-        loop.run_until_complete(asyncio.gather(*pending, return_exceptions=True))
+        loop.run_until_complete(listen())
         loop.close()
 
     thread = threading.Thread(target=run)
@@ -142,7 +140,7 @@ def health_service():
     try:
         yield health
     finally:
-        loop.call_soon_threadsafe(loop.stop)
+        loop.call_soon_threadsafe(stop.set)
         thread.join()
 
 

@@ -123,7 +123,7 @@ def health_service():
     health, loop, ready, stop = Health(), asyncio.new_event_loop(), threading.Event(), asyncio.Event()
 
     async def listen():
-        server = await asyncio.start_server(health.serve, "0.0.0.0", 0)  # noqa: S104 - the node's address is not known
+        server = await asyncio.start_server(health.serve, "0.0.0.0", 0)
         health.port = server.sockets[0].getsockname()[1]
         ready.set()
         async with server:

@@ -444,6 +444,20 @@ async def test_mounts_travel_as_asked(box, tmp_path):
                 syscalls.unmount(str(shared / name))
 
 
+async def test_a_mount_that_cannot_travel_back_is_refused(box, tmp_path):
+    from windlass_runtime.process import syscalls
+
+    place = tmp_path / "private"
+    place.mkdir()
+    syscalls.mount("tmpfs", str(place), "tmpfs")
+    syscalls.mount("none", str(place), flags=syscalls.MS_PRIVATE)
+    try:
+        with pytest.raises(RuntimeDriverError, match="not shared"):
+            await box.start(mounts=[Mount(str(place), "/m", propagation="rshared")], privileged=True)
+    finally:
+        syscalls.unmount(str(place))
+
+
 async def test_a_fork_bomb_meets_its_bound(box):
     """N72: the pids limit holds, and the container can still be stopped."""
     container = await box.start("b() { b | b & }; b; sleep 1000", resources=ContainerResources(pids_limit=50))

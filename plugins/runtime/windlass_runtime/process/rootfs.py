@@ -29,6 +29,9 @@ def enter(directory: Path, config: Mapping[str, Any]) -> None:
     """Leave the host's file system for the container's. Raises OSError naming the mount that failed."""
     sys_.unshare(sys_.CLONE_NEWNS)
     mounts = config.get("mounts") or ()
+    for mount in mounts:
+        if mount.get("propagation") == "rshared" and not is_shared(mount["host_path"]):
+            raise OSError(f"path {mount['host_path']} is mounted on a file system that is not shared")
     copies = [sys_.clone_mount(mount["host_path"]) for mount in mounts]  # while they still hear of the host's mounts
     sys_.mount("none", "/", flags=sys_.MS_REC | sys_.MS_PRIVATE)
     root = directory / "root"
@@ -45,6 +48,18 @@ def enter(directory: Path, config: Mapping[str, Any]) -> None:
         _mask()
     if config.get("readonly_rootfs"):
         sys_.mount("none", "/", flags=sys_.MS_REMOUNT | sys_.MS_BIND | sys_.MS_RDONLY)
+
+
+def is_shared(path: str, table: Path = Path("/proc/self/mountinfo")) -> bool:
+    """Say whether mounts below a path travel to its other copies: the mount that it lies on is a shared one."""
+    real = os.path.realpath(path)
+    best, shared = "", False
+    for line in table.read_text().splitlines():
+        fields = line.split(" ")
+        place = fields[4].replace("\\040", " ")
+        if (real == place or real.startswith(place.rstrip("/") + "/")) and len(place) >= len(best):
+            best, shared = place, any(option.startswith("shared:") for option in fields[6 : fields.index("-")])
+    return shared
 
 
 def _overlay(directory: Path, root: Path, lower: str, layers: Path) -> None:

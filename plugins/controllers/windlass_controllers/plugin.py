@@ -26,6 +26,7 @@ def register_controllers() -> Sequence[ControllerRegistration]:
     from windlass_controllers.replicaset.controller import ReplicaSetController  # noqa: PLC0415
     from windlass_controllers.rootcapublisher.controller import RootCaPublisher  # noqa: PLC0415
     from windlass_controllers.serviceaccount.controller import ServiceAccountController  # noqa: PLC0415
+    from windlass_controllers.statefulset.controller import StatefulSetController  # noqa: PLC0415
     from windlass_controllers.tainteviction.controller import TaintEvictionController  # noqa: PLC0415
     from windlass_controllers.ttlafterfinished.controller import TtlAfterFinishedController  # noqa: PLC0415
 
@@ -44,6 +45,7 @@ def register_controllers() -> Sequence[ControllerRegistration]:
         ControllerRegistration("replicaset", ReplicaSetController),
         ControllerRegistration("root-ca-certificate-publisher", RootCaPublisher),
         ControllerRegistration("serviceaccount", ServiceAccountController),
+        ControllerRegistration("statefulset", StatefulSetController),
         ControllerRegistration("tainteviction", TaintEvictionController),
         ControllerRegistration("ttlafterfinished", TtlAfterFinishedController),
     )

@@ -12,7 +12,7 @@ def test_every_constant_names_a_served_collection_and_the_other_way_round():
 def test_the_scheme_finds_kinds_by_path_and_by_name():
     scheme = builtin_scheme()
     assert scheme.by_resource("apps", "v1", "deployments") is scheme.by_kind("apps/v1", "Deployment")
-    assert scheme.by_kind("apps/v1", "StatefulSet") is None
+    assert scheme.by_kind("apps/v1", "Unheard") is None
 
 
 def test_the_plugin_hands_out_the_same_kinds():

@@ -70,13 +70,14 @@ def build_status(pod: Obj, observed: PodObservation, node: NodeFacts, now: str, 
         "hostIP": node.host_ips[0],
         "hostIPs": [{"ip": ip} for ip in node.host_ips],
         "startTime": before.get("startTime") or now,
-        "containerStatuses": statuses,
         "qosClass": before.get("qosClass") or qos_class(pod),
     }
     if fate:
         status.update(reason=fate.reason, message=fate.message)
-    if init:
-        status["initContainerStatuses"] = init
+    if fate is None or observed.containers or before.get("containerStatuses"):
+        status["containerStatuses"] = statuses  # a pod that was refused has none: kubectl shows why instead
+        if init:
+            status["initContainerStatuses"] = init
     if spec.get("ephemeralContainers"):
         status["ephemeralContainerStatuses"] = _ephemeral_statuses(pod, observed, node)
     ips = list(node.host_ips) if spec.get("hostNetwork") else list(observed.ips)

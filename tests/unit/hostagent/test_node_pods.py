@@ -53,6 +53,7 @@ async def test_a_pod_too_large_for_the_node_fails_and_disturbs_nobody(box, pod):
     await box.settle()
     status = box.api.stored("pods", "large")["status"]
     assert (status["phase"], status["reason"]) == ("Failed", "OutOfcpu")
+    assert "containerStatuses" not in status
     assert "requested: 3000, used: 0, capacity: 2000" in status["message"]
     assert box.api.stored("pods", "first")["status"]["phase"] == "Running"
     assert await running(box) == ["app:1"]

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import select
 import signal
 import socket
 import threading
@@ -22,10 +23,21 @@ def pod(machine, sleeper):
     machine.kubectl("delete", "pod", "target", "--timeout=60s", "--ignore-not-found")
 
 
+def crash(dockerd):
+    """Kill the daemon and its containerd, which would else hold its database; shims and containers run on."""
+    number = int((dockerd.root / "exec/containerd/containerd.pid").read_text())
+    dockerd.kill()
+    with contextlib.suppress(ProcessLookupError):
+        handle = os.pidfd_open(number)
+        signal.pidfd_send_signal(handle, signal.SIGKILL)
+        select.select([handle], [], [], 30)
+        os.close(handle)
+
+
 def test_the_daemon_is_killed_and_comes_back(machine, pod):
     """N60: the pod is back with restartCount 1, in a new sandbox; the old address is free."""
     before = machine.footprint()
-    machine.dockerd.kill()
+    crash(machine.dockerd)
     machine.dockerd.start()
     machine.wait(lambda: machine.main(pod).get("restartCount") == 1 and machine.is_ready(pod))
     assert len(machine.containers(pod, "running")) == 2
@@ -176,7 +188,7 @@ def kill_everything(machine):
     machine.kill_agent()
     ids = machine.dockerd.docker("ps", "-q").split()
     pids = [json.loads(machine.dockerd.docker("inspect", i))[0]["State"]["Pid"] for i in ids]
-    machine.dockerd.kill()
+    crash(machine.dockerd)
     root = str(machine.dockerd.root).encode()
     shims = [
         int(p.parent.name)

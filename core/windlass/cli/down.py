@@ -53,6 +53,7 @@ def _clean_host(cluster: Cluster, data_dir: DataDir) -> None:
         cluster.pod_cidr,
         "--node-ip",
         cluster.node_ip,
+        *(["--config", cluster.config] if cluster.config else []),
     ]
     result = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)  # noqa: S603 - our own command
     if result.returncode != 0:

@@ -181,6 +181,7 @@ def running(machine: Machine) -> Iterator[Machine]:
     finally:
         print(machine.agent_log())
         machine.down()
+        assert not Path(f"/sys/class/net/{machine.bridge}").exists()
 
 
 @pytest.fixture(scope="module")

@@ -27,7 +27,7 @@ def test_always_restarts(pods, shell):
 
 
 def test_on_failure_restarts_until_it_succeeds(pods, shell):
-    """C232: the second attempt finds what the first left in the pod's directory of messages: nothing; so by time."""
+    """C232."""
     pods.create("once", shell("main", "sleep 0.2; exit 0"), restartPolicy="OnFailure")
     status = pods.until_phase("once", "Succeeded")
     assert status["containerStatuses"][0]["restartCount"] == 0

@@ -61,7 +61,9 @@ def build_app(  # noqa: PLR0913 - the parts of a server, all by keyword
     """Build the ASGI application. The caller starts the store and runs the cache (`windlass.api.server` does)."""
     config = config or ApiConfig()
     reader = CacheReader(cache, scheme)
-    backend = Backend(store, cache, scheme, clock, tuple(admission), reader)
+    backend = Backend(
+        store, cache, scheme, clock, tuple(admission), reader, service_cidrs=config.service_cidrs
+    )
     snapshots = Snapshots(clock)
     registries = {(kind.group, kind.version, kind.plural): Registry(kind, backend, snapshots) for kind in scheme}
     agents = AgentConnections(config)

@@ -10,6 +10,7 @@ class ApiConfig:
     `agent_certificate`/`agent_key`: what the API server shows to host agents (logs); `agent_ca` what it trusts there.
     `stream_idle_seconds`: how long exec, attach and port-forward may be silent in both directions; `proxy_idle_seconds` how
     long a proxied request may make no progress. `host`/`port`: advertised address, '' when unknown.
+    `service_cidrs`: where Services' addresses come from, one range per family; () gives none out.
     """
 
     max_body_bytes: int = 3 * 1024 * 1024
@@ -28,4 +29,4 @@ class ApiConfig:
     proxy_idle_seconds: float = 900.0
     host: str = ""
     port: int = 0
-    service_cidrs: tuple[str, ...] = ()
+    service_cidrs: tuple[str, ...] = ("10.96.0.0/12",)

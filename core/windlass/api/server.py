@@ -35,6 +35,8 @@ class ServerOptions:
     config: Path | None = None
     token_file: Path | None = None
     log_level: str = "info"
+    service_cidrs: tuple[str, ...] = ("10.96.0.0/12",)
+    advertise_address: str = ""
 
 
 def die_with_parent(arbiter: Any, _worker: Any) -> None:

@@ -2,15 +2,16 @@
 
 import asyncio
 import gc
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, TypeAlias
 
 from uvicorn_worker import UvicornWorker
 
 from windlass.api.app import build_app
 from windlass.api.bootstrap import create_system_objects
 from windlass.api.config import ApiConfig
+from windlass.api.kubernetes_service import KubernetesService, advertised_address
 from windlass.api.protocols import PeerCertificateProtocol
 from windlass.api.server import GRACE_SECONDS, ServerOptions
 from windlass.apimachinery.scheme import Scheme
@@ -21,7 +22,8 @@ from windlass.errors import StoreUnavailableError
 from windlass.logs import configure_logging, get_logger
 from windlass.plugin.manager import PluginManager
 from windlass.plugin.watchdog import LoopWatchdog
-from windlass.registry.backend import CacheReader
+from windlass.registry.backend import Backend, CacheReader
+from windlass.registry.service_repair import ServiceRepair
 from windlass.store.interface import Store
 from windlass.store.watchcache import WatchCache
 from windlass.websocket import SETTINGS, PeerWebSocketProtocol
@@ -30,6 +32,7 @@ PATIENCE_SECONDS = 3.0
 """How long a starting server lets its first clients wait for the store."""
 RETRY_SECONDS = 0.5
 PROCESS = "apiserver"
+Upkeep: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
 log = get_logger(__name__)
 
 
@@ -88,9 +91,17 @@ def build_server(options: ServerOptions) -> Any:
             agent_ca=str(pki / "ca.crt"),
             host=host,
             port=int(port),
+            service_cidrs=options.service_cidrs,
         ),
     )
-    app.add_middleware(Lifespan(store, cache, clock, plugins))
+    address = options.advertise_address or advertised_address(host)
+    backend = Backend(store, cache, scheme, clock, (), CacheReader(cache, scheme), service_cidrs=options.service_cidrs)
+    upkeep = (
+        (ServiceRepair(backend).run, KubernetesService(backend, address, int(port)).run)
+        if options.service_cidrs
+        else ()
+    )
+    app.add_middleware(Lifespan(store, cache, clock, plugins, upkeep))
     return app
 
 
@@ -110,11 +121,14 @@ def calm_collector() -> None:
 class Lifespan:
     """Runs store and cache as long as the application lives. A store that is away is waited for, not fatal."""
 
-    def __init__(self, store: Store, cache: WatchCache, clock: SystemClock, plugins: PluginManager) -> None:
+    def __init__(
+        self, store: Store, cache: WatchCache, clock: SystemClock, plugins: PluginManager, upkeep: Sequence[Upkeep] = ()
+    ) -> None:
         self._store = store
         self._cache = cache
         self._clock = clock
         self._plugins = plugins
+        self._upkeep = upkeep
         self._task: asyncio.Task[None] | None = None
         self._watchdog: LoopWatchdog | None = None
 
@@ -152,4 +166,7 @@ class Lifespan:
             except StoreUnavailableError as error:
                 log.warning("store_not_ready_yet", error=str(error))
                 await self._clock.sleep(RETRY_SECONDS)
-        await self._cache.run()
+        async with asyncio.TaskGroup() as group:
+            for run in self._upkeep:
+                group.create_task(run())
+            await self._cache.run()

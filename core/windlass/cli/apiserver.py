@@ -17,6 +17,14 @@ from windlass.cli.options import config_option, data_dir_option, log_level_optio
 @click.option(
     "--token-file", type=click.Path(path_type=Path, dir_okay=False), help='Bearer tokens: token,user,uid,"group,..."'
 )
+@click.option(
+    "--service-cidr",
+    multiple=True,
+    default=("10.96.0.0/12",),
+    show_default=True,
+    help="Services' addresses, per family.",
+)
+@click.option("--advertise-address", default="", help="Where pods reach this server; by default where it listens.")
 @data_dir_option
 @config_option
 @log_level_option
@@ -25,6 +33,8 @@ def apiserver(  # noqa: PLR0913, PLR0917 - one per option
     store: str,
     workers: int,
     token_file: Path | None,
+    service_cidr: tuple[str, ...],
+    advertise_address: str,
     data_dir: DataDir,
     config_path: Path | None,
     log_level: str,
@@ -32,4 +42,15 @@ def apiserver(  # noqa: PLR0913, PLR0917 - one per option
     """Serve the API over TLS, with the certificates of DATA_DIR/pki."""
     from windlass.api.server import ServerOptions, serve  # noqa: PLC0415 - other commands start faster without
 
-    serve(ServerOptions(data_dir.root, store, bind, workers, config_path, token_file, log_level))
+    options = ServerOptions(
+        data_dir.root,
+        store,
+        bind,
+        workers,
+        config_path,
+        token_file,
+        log_level,
+        service_cidrs=service_cidr,
+        advertise_address=advertise_address,
+    )
+    serve(options)

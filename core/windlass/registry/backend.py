@@ -40,7 +40,7 @@ class CacheReader:
 
 @dataclass(frozen=True, slots=True)
 class Backend:
-    """Shared parts. `reader` reads `cache`."""
+    """Shared parts. `reader` reads `cache`. `service_cidrs`: where Services' addresses come from; empty gives none out."""
 
     store: Store
     cache: "WatchCache"
@@ -49,3 +49,4 @@ class Backend:
     admission: Sequence[AdmissionPlugin | GuardedAdmission]
     reader: ObjectReader
     barrier_timeout_seconds: float = 10.0
+    service_cidrs: Sequence[str] = ()

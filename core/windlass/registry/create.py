@@ -9,6 +9,7 @@ from windlass.registry.decoding import decode_body, redecode
 from windlass.registry.objectmeta import fill_for_create, generate_name, place, validate_metadata
 from windlass.registry.options import Body, RequestContext, Written
 from windlass.registry.refusals import invalid
+from windlass.registry.service_allocation import allocated
 
 MAX_GENERATED_NAMES = 8
 
@@ -23,12 +24,17 @@ async def create(backend: Backend, context: RequestContext, target: Target, body
         # The namespace may be so new that this process has not heard of it.
         await backend.cache.read_barrier(backend.barrier_timeout_seconds)
     obj = await _prepare(backend, context, target, obj, errors)
+    async with allocated(backend, context, target.kind, obj, None):
+        return Written(await _commit(backend, context, target, obj, generated), created=True)
+
+
+async def _commit(backend: Backend, context: RequestContext, target: Target, obj: Obj, generated: str) -> Obj:
     for _ in range(MAX_GENERATED_NAMES - 1 if generated else 0):
         try:
-            return Written(await commit_create(backend, context, target.kind, obj), created=True)
+            return await commit_create(backend, context, target.kind, obj)
         except AlreadyExistsError:
             obj["metadata"]["name"] = generate_name(generated)
-    return Written(await commit_create(backend, context, target.kind, obj), created=True)
+    return await commit_create(backend, context, target.kind, obj)
 
 
 async def _prepare(

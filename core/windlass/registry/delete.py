@@ -13,6 +13,7 @@ from windlass.registry.current import Current, StaleError, attempt
 from windlass.registry.namespaces import mark_terminating
 from windlass.registry.options import DeleteOptions, RequestContext, Written
 from windlass.registry.refusals import conflict, invalid
+from windlass.registry.service_allocation import allocated
 from windlass.registry.update import is_ready_to_go
 
 FOREGROUND = "foregroundDeletion"
@@ -51,12 +52,14 @@ def check_preconditions(kind: KindDefinition, obj: Obj, options: DeleteOptions) 
     metadata = obj["metadata"]
     if options.uid and options.uid != metadata["uid"]:
         raise conflict(
-            kind, metadata["name"],
+            kind,
+            metadata["name"],
             f"Precondition failed: UID in precondition: {options.uid}, UID in object meta: {metadata['uid']}",
         )
     if options.resource_version and options.resource_version != metadata["resourceVersion"]:
         raise conflict(
-            kind, metadata["name"],
+            kind,
+            metadata["name"],
             f"Precondition failed: ResourceVersion in precondition: {options.resource_version}, "
             f"ResourceVersion in object meta: {metadata['resourceVersion']}",
         )
@@ -78,7 +81,11 @@ def _set_deletion(backend: Backend, kind: KindDefinition, obj: Obj, requested: i
     """Stamp the deletion, or shorten one that is under way; a grace period never grows."""
     strategy, metadata = kind.strategy, obj["metadata"]
     if requested is not None and requested < 0:
-        raise invalid(kind, metadata["name"], [FieldError("gracePeriodSeconds", f"Invalid value: {requested}: must not be negative")])
+        raise invalid(
+            kind,
+            metadata["name"],
+            [FieldError("gracePeriodSeconds", f"Invalid value: {requested}: must not be negative")],
+        )
     graceful = strategy.default_grace_period_seconds is not None
     already = metadata.get("deletionTimestamp")
     if already:
@@ -101,7 +108,8 @@ async def _commit(
     backend: Backend, context: RequestContext, kind: KindDefinition, marked: Obj, current: Current
 ) -> Written:
     if is_ready_to_go(kind, marked):
-        await commit_delete(backend, context, kind, marked, current.revision)
+        async with allocated(backend, context, kind, None, current.obj):
+            await commit_delete(backend, context, kind, marked, current.revision)
         return Written(current.obj, gone=True)
     if marked == current.obj:
         if not current.fresh:

@@ -16,6 +16,7 @@ from windlass.registry.namespaces import holds_content
 from windlass.registry.objectmeta import carry_over, place, validate_metadata_update
 from windlass.registry.options import Body, RequestContext, Written
 from windlass.registry.refusals import conflict, invalid
+from windlass.registry.service_allocation import allocated
 
 Transform = Callable[[Obj], tuple[Obj, list[FieldError]]]
 """From a private copy of the current object to the proposed one, with what its fields have wrong. May run again."""
@@ -96,13 +97,15 @@ async def _commit(
     backend: Backend, context: RequestContext, kind: KindDefinition, new: Obj, current: Current
 ) -> Written:
     if is_ready_to_go(kind, new):
-        await commit_delete(backend, context, kind, new, current.revision)
+        async with allocated(backend, context, kind, None, current.obj):
+            await commit_delete(backend, context, kind, new, current.revision)
         return Written(new, gone=True)
     if new == current.obj:
         if not current.fresh:
             raise StaleError("nothing would change, says the cache")
         return Written(current.obj)
-    return Written(await commit_update(backend, context, kind, new, current.revision))
+    async with allocated(backend, context, kind, new, current.obj):
+        return Written(await commit_update(backend, context, kind, new, current.revision))
 
 
 def is_ready_to_go(kind: KindDefinition, obj: Obj) -> bool:

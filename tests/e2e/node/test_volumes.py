@@ -78,8 +78,13 @@ def box(request, store, make_pods):
     # Nothing of a pod's volumes outlives it, in mounts or on the disk.
     pods.kubectl("delete", "pods", "--all", "--timeout=60s")
     agent = cluster.data_dir / "agent" / "node1"
-    left = [p for p in (agent / "pods").glob("*") if p.name in pods.uids]
-    assert (left, [m for m in mounts_below(agent) if any(uid in m for uid in pods.uids)]) == ([], [])
+
+    def left():
+        """A pod that has ended leaves the API at once, its node shortly after."""
+        directories = [p for p in (agent / "pods").glob("*") if p.name in pods.uids]
+        return directories + [m for m in mounts_below(agent) if any(uid in m for uid in pods.uids)]
+
+    pods.until(lambda: not left())
 
 
 @pytest.fixture

@@ -2,22 +2,23 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Gauge
 
-from windlass.apis.resources import PODS, SERVICES
+from windlass.apis.resources import ENDPOINTSLICES, PODS, SERVICES
 from windlass.client.informer import Informer
 from windlass.client.recorder import EventRecorder
 from windlass.clock import Clock
 from windlass.errors import NetworkDriverError, RuntimeDriverError
 from windlass.logs import get_logger
-from windlass.plugin.interfaces.network import NetworkDriver, NodeNetworkConfig
+from windlass.plugin.interfaces.network import NetworkDriver, NodeAddressing, NodeNetworkConfig
 from windlass.plugin.interfaces.runtime import RuntimeDriver, RuntimeStatus
 from windlass.plugin.interfaces.volume import NodeVolumeDriver
 from windlass_hostagent.context import AgentContext
+from windlass_hostagent.dns_server.node_dns import DnsSettings, NodeDns
 from windlass_hostagent.fetch import ObjectFetcher
 from windlass_hostagent.node.care import CareSettings, NodeCare, no_volumes
 from windlass_hostagent.node.fingerprint import read_capacity, read_node_info
@@ -25,6 +26,7 @@ from windlass_hostagent.node.lease import NodeLease
 from windlass_hostagent.node.registration import node_object, register_node
 from windlass_hostagent.node.reserved import allocatable
 from windlass_hostagent.node.status import NodeHealth, NodeStatusReporter, static_status
+from windlass_hostagent.pods.dns import ClusterDns
 from windlass_hostagent.pods.manager import PodManager
 from windlass_hostagent.pods.options import PodOptions
 from windlass_hostagent.pods.steps.images import ImagePuller
@@ -44,7 +46,10 @@ log = get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class NodeSettings:
-    """What tells one node from another. `tls` is (certificate, key, client CA); None serves nothing (simulation)."""
+    """What tells one node from another. `tls` is (certificate, key, client CA); None serves nothing (simulation).
+
+    `dns` serves the cluster's DNS where the network driver says that pods reach this node.
+    """
 
     node_name: str
     node_ip: str
@@ -57,6 +62,7 @@ class NodeSettings:
     labels: dict[str, str] = field(default_factory=dict)
     max_pods: int = 110
     tls: tuple[Path, Path, Path] | None = None
+    dns: bool = False
     care: CareSettings = field(default_factory=CareSettings)
     pod_options: PodOptions = field(default_factory=PodOptions)
     volumes: Mapping[str, NodeVolumeDriver] = field(default_factory=dict)
@@ -93,6 +99,7 @@ class HostAgent:
             data_dir=settings.data_dir,
             options=settings.pod_options,
             services=Informer(client, SERVICES, clock=clock) if runtime_name != SIMULATED else None,
+            endpoint_slices=Informer(client, ENDPOINTSLICES, clock=clock) if settings.dns and network else None,
         )
         if settings.volumes:
             self.context.volumes = self._volume_manager(settings.volumes)
@@ -161,6 +168,7 @@ class HostAgent:
                 )
                 group.create_task(serve(make_config(app, self.settings.tls), listener), name="server")
             await self._setup_network(node)
+            await self._start_dns(group, node)
             self.care.start(group)
             if self.settings.care.static_pods is not None:
                 await self._start_static_pods(group, self.settings.care.static_pods)
@@ -223,6 +231,28 @@ class HostAgent:
                 await self._clock.sleep(START_RETRY_SECONDS)
             else:
                 return
+
+    async def _start_dns(self, group: asyncio.TaskGroup, node: Obj) -> None:
+        """Serve the cluster's DNS at the driver's addresses of this node, and tell it to the pods that come."""
+        context, network = self.context, self._network
+        if context.services is None or context.endpoint_slices is None or not isinstance(network, NodeAddressing):
+            return
+        group.create_task(context.endpoint_slices.run(), name="endpoint-slices")
+        settings = DnsSettings(
+            addresses=network.node_addresses(),
+            domain=context.options.dns.domain,
+            pod_cidrs=[*self.settings.cluster_cidrs, *_pod_cidrs(node)],
+            service_cidrs=self.settings.service_cidrs,
+            resolv_conf=context.options.resolv_conf,
+        )
+
+        def tell_pods() -> None:
+            context.options = replace(context.options, dns=ClusterDns(settings.addresses, settings.domain))
+
+        tried = asyncio.Event()
+        dns = NodeDns(settings, context.services, context.endpoint_slices, self._clock)
+        group.create_task(dns.run(tried, tell_pods), name="dns")
+        await tried.wait()
 
     async def _measure(self) -> NodeHealth:
         """Measure what the Node's conditions say; a runtime that hangs is a problem, not a wait."""

@@ -52,7 +52,8 @@ class NodeCapacity:
 class AgentContext:
     """Shared parts. `fetch` reads a ConfigMap or Secret by (kind, namespace, name), None when there is none.
 
-    `node` is the Node object as it was last read, None before registration; `services` knows all Services.
+    `node` is the Node object as it was last read, None before registration; `services` knows all Services,
+    `endpoint_slices` all EndpointSlices.
     """
 
     node_name: str
@@ -74,6 +75,7 @@ class AgentContext:
     volumes: "VolumeManager | None" = None
     options: PodOptions = field(default_factory=PodOptions)
     services: "Informer | None" = None
+    endpoint_slices: "Informer | None" = None
 
     @property
     def facts(self) -> NodeFacts:

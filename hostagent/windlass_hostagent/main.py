@@ -62,6 +62,7 @@ class AgentConfig:
     manifest_dir: Path | None = None
     cluster_dns: Sequence[str] = ()
     cluster_domain: str = "cluster.local"
+    dns: bool = True
     resolv_conf: Path | None = None
     allowed_unsafe_sysctls: Sequence[str] = ()
     pod_max_pids: int = 0
@@ -181,6 +182,7 @@ def build_agent(config: AgentConfig, client: Any) -> HostAgent:
             pod_max_pids=config.pod_max_pids,
             seccomp_default=config.seccomp_default,
         ),
+        dns=config.dns and not config.cluster_dns,
         volumes=build_volume_drivers(config, node_name),
         tls=(config.tls_cert, config.tls_key, config.client_ca)
         if config.tls_cert and config.tls_key and config.client_ca

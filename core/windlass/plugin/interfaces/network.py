@@ -6,7 +6,7 @@ after a restart, and `gc` with all valid sandboxes so that whatever else the dri
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,4 +60,16 @@ class NetworkDriver(Protocol):
 
     async def teardown(self) -> None:
         """Remove everything the driver made on this node."""
+        ...
+
+
+@runtime_checkable
+class NodeAddressing(Protocol):
+    """What a driver may offer besides: addresses of the node that its pods reach without leaving it.
+
+    The agent serves the cluster's DNS there; with a driver that offers none, pods get the node's own resolver.
+    """
+
+    def node_addresses(self) -> Sequence[str]:
+        """Return the addresses, as they are after `setup`."""
         ...

@@ -76,6 +76,10 @@ class BridgeDriver:
         self._ipams = [FileIpam(Path(config.state_dir) / "ipam", network) for network in plan.ranges]
         self._plan = plan
 
+    def node_addresses(self) -> Sequence[str]:
+        """Return the bridge's own addresses: the pods' gateways."""
+        return [address.partition("/")[0] for address in self._ready().gateways]
+
     async def add(self, sandbox_id: str, netns_path: str) -> Attachment:
         """Reserve addresses, then attach; a failed attachment keeps its reservation for the next try or `delete`."""
         node = self._ready()

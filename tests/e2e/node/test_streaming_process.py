@@ -1,0 +1,24 @@
+"""Streams on the process runtime; the tests stand in `streaming_suite.py`."""
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+spec = importlib.util.spec_from_file_location("streaming_suite_process", Path(__file__).with_name("streaming_suite.py"))
+suite = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(suite)
+pytestmark = [pytest.mark.root]
+web = suite.web
+TestExec, TestCopy, TestAttach, TestPortForward = suite.TestExec, suite.TestCopy, suite.TestAttach, suite.TestPortForward
+TestLogs, TestProxy, TestDebug, TestPythonClient = suite.TestLogs, suite.TestProxy, suite.TestDebug, suite.TestPythonClient
+
+
+@pytest.fixture
+def image():
+    return "host"
+
+
+@pytest.fixture(scope="module")
+def cluster(process_cluster):
+    return process_cluster

@@ -1,9 +1,38 @@
 """Hands out the built-in controllers."""
 
-from collections.abc import Sequence
+import ipaddress
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from marshmallow import Schema, ValidationError, fields, validates
 
 from windlass.plugin.hookspecs import hookimpl
 from windlass.plugin.interfaces.controller import ControllerRegistration
+
+
+class ControllersSchema(Schema):
+    """The section `windlass-controllers`."""
+
+    cluster_cidrs = fields.List(fields.String(), metadata={"description": "Ranges of all pods, one for each family."})
+
+    @validates("cluster_cidrs")
+    def check_cluster_cidrs(self, value: Sequence[str], **_: Any) -> None:
+        """Refuse what nodes could get nothing from."""
+        try:
+            networks = [ipaddress.ip_network(cidr) for cidr in value]
+        except ValueError as error:
+            raise ValidationError(str(error)) from error
+        if not value or len({network.version for network in networks}) != len(networks):
+            raise ValidationError("want one range for each family")
+        small = [str(n) for n in networks if n.prefixlen > (24 if n.version == 4 else 64)]
+        if small:
+            raise ValidationError(f"{small[0]} is smaller than one node's part")
+
+
+@hookimpl
+def register_config_schema() -> Mapping[str, Any]:
+    """Hand out the schema of the controllers' section."""
+    return {"section": "windlass-controllers", "schema": ControllersSchema}
 
 
 @hookimpl
@@ -21,6 +50,7 @@ def register_controllers() -> Sequence[ControllerRegistration]:
     from windlass_controllers.garbagecollector.controller import GarbageCollector  # noqa: PLC0415
     from windlass_controllers.job.controller import JobController  # noqa: PLC0415
     from windlass_controllers.namespace.controller import NamespaceController  # noqa: PLC0415
+    from windlass_controllers.nodeipam.controller import NodeIpamController  # noqa: PLC0415
     from windlass_controllers.nodelifecycle.controller import NodeLifecycleController  # noqa: PLC0415
     from windlass_controllers.podgc.controller import PodGcController  # noqa: PLC0415
     from windlass_controllers.replicaset.controller import ReplicaSetController  # noqa: PLC0415
@@ -40,6 +70,7 @@ def register_controllers() -> Sequence[ControllerRegistration]:
         ControllerRegistration("garbagecollector", GarbageCollector),
         ControllerRegistration("job", JobController),
         ControllerRegistration("namespace", NamespaceController),
+        ControllerRegistration("nodeipam", NodeIpamController),
         ControllerRegistration("nodelifecycle", NodeLifecycleController),
         ControllerRegistration("podgc", PodGcController),
         ControllerRegistration("replicaset", ReplicaSetController),

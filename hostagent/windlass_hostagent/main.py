@@ -25,6 +25,7 @@ from windlass_hostagent.eviction.thresholds import DEFAULT_HARD, parse_threshold
 from windlass_hostagent.failpoints import arm_from_environment
 from windlass_hostagent.node.care import CareSettings
 from windlass_hostagent.node.image_gc import ImageGcPolicy
+from windlass_hostagent.node.peers import remembered_pod_cidrs
 from windlass_hostagent.node.reserved import parse_reserved
 from windlass_hostagent.pods.options import pod_options
 from windlass_hostagent.shutdown.plan import ShutdownPolicy
@@ -45,7 +46,7 @@ class AgentConfig:
     network: str = "bridge"
     port: int = 10250
     node_ip: str = ""
-    pod_cidr: str = "10.244.0.0/24"
+    pod_cidr: str = ""
     cluster_cidrs: Sequence[str] = ("10.244.0.0/16",)
     service_cidrs: Sequence[str] = ("10.96.0.0/12",)
     tls_cert: Path | None = None
@@ -149,7 +150,7 @@ def care_settings(config: AgentConfig) -> CareSettings:
         thresholds=parse_thresholds(config.eviction_hard or DEFAULT_HARD),
         reserved=(parse_reserved(config.system_reserved), parse_reserved(config.kube_reserved)),
         image_gc=ImageGcPolicy(config.image_gc_high, config.image_gc_low),
-        static_pods=config.manifest_dir,
+        static_pods=config.manifest_dir or config.data_dir / "manifests",
         shutdown=ShutdownPolicy(whole, critical),
     )
 
@@ -200,7 +201,7 @@ def run_cleanup(config: AgentConfig) -> None:
     node = NodeNetworkConfig(
         node_name=node_name,
         node_ip=config.node_ip,
-        pod_cidrs=[config.pod_cidr],
+        pod_cidrs=[config.pod_cidr] if config.pod_cidr else remembered_pod_cidrs(config.data_dir),
         cluster_cidrs=config.cluster_cidrs,
         service_cidrs=config.service_cidrs,
         state_dir=str(config.data_dir / "network"),

@@ -8,13 +8,13 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry, Gauge
 
-from windlass.apis.resources import ENDPOINTSLICES, PODS, SERVICES
+from windlass.apis.resources import ENDPOINTSLICES, NODES, PODS, SERVICES
 from windlass.client.informer import Informer
 from windlass.client.recorder import EventRecorder
 from windlass.clock import Clock
 from windlass.errors import NetworkDriverError, RuntimeDriverError
 from windlass.logs import get_logger
-from windlass.plugin.interfaces.network import NetworkDriver, NodeAddressing, NodeNetworkConfig
+from windlass.plugin.interfaces.network import NetworkDriver, NodeAddressing, NodeNetworkConfig, PeerRouting
 from windlass.plugin.interfaces.runtime import RuntimeDriver, RuntimeStatus
 from windlass.plugin.interfaces.volume import NodeVolumeDriver
 from windlass_hostagent.context import AgentContext
@@ -23,6 +23,7 @@ from windlass_hostagent.fetch import ObjectFetcher
 from windlass_hostagent.node.care import CareSettings, NodeCare, no_volumes
 from windlass_hostagent.node.fingerprint import read_capacity, read_node_info
 from windlass_hostagent.node.lease import NodeLease
+from windlass_hostagent.node.peers import NodePeers, pod_cidrs, remember_pod_cidrs
 from windlass_hostagent.node.registration import node_object, register_node
 from windlass_hostagent.node.reserved import allocatable
 from windlass_hostagent.node.status import NodeHealth, NodeStatusReporter, static_status
@@ -135,7 +136,7 @@ class HostAgent:
             wanted = node_object(self.settings.node_name, self.settings.pod_cidr, static, self.settings.labels)
             node = await register_node(self._client, wanted, self._clock)
             self.context.node = node
-            log.info("node_registered", node=self.settings.node_name, pod_cidr=_pod_cidrs(node))
+            log.info("node_registered", node=self.settings.node_name, pod_cidr=pod_cidrs(node))
             await self._run_parts(node, static, listener)
         finally:
             if listener is not None:
@@ -167,7 +168,7 @@ class HostAgent:
                     self._runtime, self.pods, self._clock, self._registry, self.care.stats, self.context.data_dir
                 )
                 group.create_task(serve(make_config(app, self.settings.tls), listener), name="server")
-            await self._setup_network(node)
+            node = await self._join_network(group, node)
             await self._start_dns(group, node)
             self.care.start(group)
             if self.settings.care.static_pods is not None:
@@ -211,21 +212,35 @@ class HostAgent:
         await static.check()
         group.create_task(static.run(), name="static-pods")
 
-    async def _setup_network(self, node: Obj) -> None:
+    async def _join_network(self, group: asyncio.TaskGroup, node: Obj) -> Obj:
+        """Wait for the Node's pod range, make its part of the pod network and the ways to the others; return the Node."""
+        network = self._network
+        if network is None:
+            return node
+        informer = Informer(self._client, NODES, clock=self._clock)
+        peers = NodePeers(informer, self.settings.node_name, self._clock)
+        group.create_task(informer.run(), name="nodes")
+        if not pod_cidrs(node):
+            node = self.context.node = await peers.own_node()
+        await self._setup_network(network, node)
+        remember_pod_cidrs(self.settings.data_dir, pod_cidrs(node))
+        if isinstance(network, PeerRouting):
+            group.create_task(peers.run(network), name="peers")
+        return node
+
+    async def _setup_network(self, network: NetworkDriver, node: Obj) -> None:
         """Make the node's part of the pod network; asks again until it works."""
-        if self._network is None:
-            return
         config = NodeNetworkConfig(
             node_name=self.settings.node_name,
             node_ip=self.settings.node_ip,
-            pod_cidrs=_pod_cidrs(node),
+            pod_cidrs=pod_cidrs(node),
             cluster_cidrs=self.settings.cluster_cidrs,
             service_cidrs=self.settings.service_cidrs,
             state_dir=str(self.settings.data_dir / "network"),
         )
         while True:
             try:
-                await self._network.setup(config)
+                await network.setup(config)
             except NetworkDriverError as error:
                 log.warning("network_not_ready", error=str(error))
                 await self._clock.sleep(START_RETRY_SECONDS)
@@ -241,7 +256,7 @@ class HostAgent:
         settings = DnsSettings(
             addresses=network.node_addresses(),
             domain=context.options.dns.domain,
-            pod_cidrs=[*self.settings.cluster_cidrs, *_pod_cidrs(node)],
+            pod_cidrs=[*self.settings.cluster_cidrs, *pod_cidrs(node)],
             service_cidrs=self.settings.service_cidrs,
             resolv_conf=context.options.resolv_conf,
         )
@@ -270,9 +285,3 @@ class HostAgent:
             except NetworkDriverError as error:
                 problems.append(f"container runtime network not ready: {error}")
         return NodeHealth(self.care.pressure(), problems)
-
-
-def _pod_cidrs(node: Obj) -> list[str]:
-    """Return the node's pod ranges. Pure."""
-    spec = node.get("spec") or {}
-    return list(spec.get("podCIDRs") or ([spec["podCIDR"]] if spec.get("podCIDR") else []))

@@ -38,7 +38,8 @@ async def clean_up(
         problems.append(str(error))
     if network is not None:
         try:
-            await network.setup(config)
+            if config.pod_cidrs:
+                await network.setup(config)
             await network.gc([])
             await network.teardown()
         except NetworkDriverError as error:

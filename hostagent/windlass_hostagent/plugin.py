@@ -24,7 +24,9 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 @click.option("--network", default="bridge", show_default=True, help="Network driver, or none.")
 @click.option("--port", default=10250, show_default=True, help="Port of the agent's own HTTPS server; 0 picks one.")
 @click.option("--node-ip", default="", help="Address of this node; that of the default route by default.")
-@click.option("--pod-cidr", default="", help="Pod addresses, if the Node has none yet; the cluster gives them by default.")
+@click.option(
+    "--pod-cidr", default="", help="Pod addresses, if the Node has none yet; the cluster gives them by default."
+)
 @click.option("--cluster-cidr", multiple=True, default=("10.244.0.0/16",), show_default=True, help="All pods' range.")
 @click.option("--service-cidr", multiple=True, default=("10.96.0.0/12",), show_default=True, help="Services' range.")
 @click.option("--tls-cert", type=_FILE, help="Certificate of the agent's server.")

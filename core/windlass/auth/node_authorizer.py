@@ -1,4 +1,4 @@
-"""What a host agent's certificate may do: its own Node and Lease, its own pods, and what those pods refer to."""
+"""What a host agent's certificate may do: its own Node and Lease, all Nodes to read, its own pods, and what those pods refer to."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -56,9 +56,10 @@ def _own_node(attributes: Attributes, node: str) -> Decision:
         and attributes.subresource in ("", "status")
     ):
         return ALLOWED
-    if attributes.verb in ("list", "watch") and attributes.field_selector == f"metadata.name={node}":
+    if attributes.verb in READ_VERBS and not attributes.subresource:
+        # Where the other nodes are, and which pods' addresses are theirs: without it there are no routes to them.
         return ALLOWED
-    return _denied(f"node {node} may only read and update its own Node")
+    return _denied(f"node {node} may only update its own Node")
 
 
 def _own_lease(attributes: Attributes, node: str) -> Decision:

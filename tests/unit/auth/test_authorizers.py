@@ -46,6 +46,9 @@ def ask(authorizer, user, verb, **attributes):
     ("verb", "attributes"),
     [
         ("create", {"resource": "nodes"}),
+        ("get", {"resource": "nodes", "name": "n2"}),
+        ("list", {"resource": "nodes"}),
+        ("watch", {"resource": "nodes"}),
         ("patch", {"resource": "nodes", "name": "n1", "subresource": "status"}),
         (
             "update",
@@ -72,6 +75,8 @@ def test_a_node_may_do_what_its_agent_needs(verb, attributes):
     [
         ("patch", {"resource": "nodes", "name": "n2", "subresource": "status"}),
         ("delete", {"resource": "nodes", "name": "n1"}),
+        ("update", {"resource": "nodes", "name": "n2"}),
+        ("get", {"resource": "nodes", "subresource": "proxy", "name": "n2"}),
         (
             "update",
             {

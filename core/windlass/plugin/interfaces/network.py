@@ -63,6 +63,27 @@ class NetworkDriver(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class NodePeer:
+    """Another node: where it is and which pods' addresses are behind it. Its addresses are of either family."""
+
+    name: str
+    addresses: Sequence[str]
+    pod_cidrs: Sequence[str]
+
+
+@runtime_checkable
+class PeerRouting(Protocol):
+    """What a driver may offer besides: ways to the pods of other nodes.
+
+    The agent tells it all other nodes that have an address and a pod range, after `setup` and whenever they change.
+    """
+
+    async def set_peers(self, peers: Sequence[NodePeer]) -> None:
+        """Make exactly these nodes' pods reachable. A peer that cannot be reached so is skipped and logged."""
+        ...
+
+
 @runtime_checkable
 class NodeAddressing(Protocol):
     """What a driver may offer besides: addresses of the node that its pods reach without leaving it.

@@ -26,7 +26,7 @@ def host(script, **fields):
 
 def figures(text):
     """Read `kubectl top --no-headers` as {name: [cpu in millicores, memory in Mi]}; what is no row tells that there is none."""
-    rows = [line.split() for line in text.splitlines() if line.endswith("Mi")]
+    rows = [line.split() for line in text.splitlines() if line.rstrip().endswith("Mi")]
     return {row[0]: [int(row[1].rstrip("m")), int(row[2].removesuffix("Mi"))] for row in rows}
 
 

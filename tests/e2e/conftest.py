@@ -29,6 +29,7 @@ class Cluster:
     store: str = "sqlite"
     runtime: str = "docker"
     extra: list[str] = field(default_factory=list)
+    gateway: str = "10.244.0.1"
 
     def windlass(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         return self.run(sys.executable, "-m", "windlass.cli", *arguments, check=check)
@@ -101,6 +102,16 @@ def _cluster(root: Path, dockerd: PrivateDockerd | None, **options: Any) -> Clus
     return Cluster(data_dir, free_port(), environment, **options)
 
 
+def _own_network(root: Path, name: str, second_octet: int) -> tuple[str, dict[str, Any]]:
+    """Return a bridge's name and the options of a cluster that uses it: other clusters may run on this machine."""
+    bridge = f"wl{name}{os.getpid() % 100_000}"
+    config = root / "windlass.toml"
+    config.write_text(f'[plugins.config.windlass-network-bridge]\nbridge = "{bridge}"\n')
+    subnet = f"10.{second_octet}.{os.getpid() % 256}"
+    extra = ["--pod-cidr", f"{subnet}.0/24", "--config", str(config)]
+    return bridge, {"extra": extra, "gateway": f"{subnet}.1"}
+
+
 def _running(cluster: Cluster) -> Iterator[Cluster]:
     try:
         cluster.up()
@@ -151,20 +162,18 @@ def cluster(
 ) -> Iterator[Cluster]:
     """Real containers in a Docker daemon of our own. One cluster per store for all modules."""
     root = tmp_path_factory.mktemp(store)
-    yield from _running(_cluster(root, dockerd, store=_store_url(request, store, root)))
+    _, network = _own_network(root, "d", 246)
+    yield from _running(_cluster(root, dockerd, store=_store_url(request, store, root), **network))
 
 
 @pytest.fixture(scope="module")
 def process_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    """Real containers without a daemon; a bridge of its own, for the Docker cluster may run beside it."""
+    """Real containers without a daemon."""
     root = tmp_path_factory.mktemp("process")
-    config = root / "windlass.toml"
-    config.write_text('[plugins.config.windlass-network-bridge]\nbridge = "wlprocess0"\n')
-    extra = ["--pod-cidr", "10.245.0.0/24", "--config", str(config)]
-    try:
-        yield from _running(_cluster(root, None, runtime="process", extra=extra))
-    finally:
-        subprocess.run(["ip", "link", "delete", "wlprocess0"], check=False, capture_output=True)
+    bridge, network = _own_network(root, "p", 245)
+    yield from _running(_cluster(root, None, runtime="process", **network))
+    links = subprocess.run(["ip", "-o", "link"], check=True, capture_output=True, text=True).stdout
+    assert f" {bridge}:" not in links
 
 
 @pytest.fixture

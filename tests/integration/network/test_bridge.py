@@ -44,6 +44,7 @@ class _InNamespace(BridgeDriver):
     def __init__(self, path):
         super().__init__(bridge="wltest0", mtu=1400)
         self._path = path
+        self.nft = ("nsenter", f"--net={path}", "nft")
 
     def _open(self):
         return links.inside(self._path)

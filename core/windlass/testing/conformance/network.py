@@ -10,7 +10,7 @@ from collections.abc import Callable
 import pytest
 
 from windlass.errors import NetworkDriverError
-from windlass.plugin.interfaces.network import NetworkDriver
+from windlass.plugin.interfaces.network import NetworkDriver, NodePeer, PeerRouting
 
 MakeNamespace = Callable[[], str]
 
@@ -67,6 +67,21 @@ class NetworkConformance:
             await driver.check("lost", lost)
         await driver.delete("kept", kept)
         await driver.gc([])
+
+    async def test_peers_come_and_go(self, driver: NetworkDriver, netns: MakeNamespace) -> None:
+        """A driver with ways to other nodes takes any list of them, again and again, and keeps its own pods."""
+        if not isinstance(driver, PeerRouting):
+            pytest.skip("this driver knows no peers")
+        path = netns()
+        attachment = await driver.add("sandbox-p", path)
+        one = NodePeer("peer-1", ("192.0.2.101",), ("10.251.1.0/24",))
+        two = NodePeer("peer-2", ("192.0.2.102",), ("10.251.2.0/24",))
+        for peers in ([one], [one, two], [one, two], [two], []):
+            await driver.set_peers(peers)
+        nowhere = NodePeer("peer-3", ("127.0.0.1",), ("10.251.3.0/24",))
+        await driver.set_peers([nowhere, NodePeer("peer-4", ("192.0.2.104",), attachment.ips)])
+        assert await driver.check("sandbox-p", path) == attachment
+        await driver.delete("sandbox-p", path)
 
     async def test_teardown_may_be_repeated(self, driver: NetworkDriver, netns: MakeNamespace) -> None:
         """After `teardown` nothing can be added until the next `setup`."""

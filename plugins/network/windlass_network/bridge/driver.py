@@ -1,4 +1,4 @@
-"""The `bridge` network: one bridge per node, a veth pair per sandbox, addresses from the node's pod range.
+"""The `bridge` network: one bridge per node, a veth pair per sandbox, addresses from the node's pod range, a tunnel to others.
 
 Netlink calls block, so that they run in threads of their own; one lock per sandbox keeps its verbs in order.
 """
@@ -14,9 +14,19 @@ from pyroute2.netlink.exceptions import NetlinkError
 
 from windlass.errors import NetworkDriverError
 from windlass.logs import get_logger
-from windlass.plugin.interfaces.network import Attachment, NodeNetworkConfig
-from windlass_network.bridge import links
+from windlass.plugin.interfaces.network import Attachment, NodeNetworkConfig, NodePeer
+from windlass_network.bridge import links, masquerade, overlay
 from windlass_network.bridge.ipam import FileIpam
+from windlass_network.bridge.peers_plan import (
+    HOST_GATEWAY,
+    NO_OVERLAY,
+    VXLAN,
+    OverlayPlan,
+    overlay_interface,
+    plan_overlay,
+    plan_peers,
+    spans_hosts,
+)
 from windlass_network.bridge.plan import NodePlan, SandboxPlan, host_interface, plan_node, plan_sandbox
 
 T = TypeVar("T")
@@ -26,11 +36,20 @@ log = get_logger(__name__)
 
 
 class BridgeDriver:
-    """The driver. `bridge` and `mtu` (0: that of the default route) come from its configuration."""
+    """The driver. Configuration: `bridge`; `mtu`, 0 takes the link's below; `mode`, how pods reach other nodes'."""
 
-    def __init__(self, *, bridge: str = DEFAULT_BRIDGE, mtu: int = 0) -> None:
+    nft: Sequence[str] = ("nft",)
+
+    def __init__(
+        self, *, bridge: str = DEFAULT_BRIDGE, mtu: int = 0, mode: str = VXLAN, masquerade: bool = True
+    ) -> None:
         self._bridge = bridge
         self._mtu = mtu
+        self._mode = mode
+        self._masquerade = masquerade
+        self._node_ip = ""
+        self._overlay: OverlayPlan | None = None
+        self._skipped: Sequence[str] = []
         self._plan: NodePlan | None = None
         self._ipams: list[FileIpam] = []
         self._index = 0
@@ -68,13 +87,49 @@ class BridgeDriver:
             raise NetworkDriverError(str(error)) from error
 
         def work(netlink: Any) -> int:
-            self._mtu = self._mtu or links.default_mtu(netlink)
-            links.enable_forwarding()
+            beneath = overlay.underlay_mtu(netlink, config.node_ip) if spans_hosts(config.node_ip) else None
+            self._overlay = None
+            if beneath is not None and self._mode == VXLAN:
+                tunnel = plan_overlay(self._bridge, config.node_name, config.node_ip, plan.ranges, beneath)
+                overlay.ensure_overlay(netlink, tunnel)
+                self._overlay = tunnel
+            else:
+                links.remove_link(netlink, overlay_interface(self._bridge))
+            below = self._overlay.mtu if self._overlay else beneath or links.default_mtu(netlink)
+            self._mtu = min(self._mtu or below, below) if self._overlay else self._mtu or below
+            links.enable_forwarding(*{network.version for network in plan.ranges})
+            self._set_masquerade(masquerade.ruleset(self._bridge, plan.ranges, plan.unreachable))
             return links.ensure_bridge(netlink, plan, self._mtu)
 
         self._index = await self._run(work)
         self._ipams = [FileIpam(Path(config.state_dir) / "ipam", network) for network in plan.ranges]
         self._plan = plan
+        self._node_ip = config.node_ip
+
+    def _set_masquerade(self, commands: str) -> None:
+        if not self._masquerade:
+            return
+        try:
+            masquerade.apply(self.nft, commands)
+        except FileNotFoundError:
+            log.warning("no_masquerade", reason="nft is not installed: pods cannot reach beyond the cluster")
+
+    async def set_peers(self, peers: Sequence[NodePeer]) -> None:
+        """Make the ways to other nodes' pods, and take away those to nodes that have gone."""
+        node = self._ready()
+        if not spans_hosts(self._node_ip) or self._mode == NO_OVERLAY:
+            return
+        plan = plan_peers(self._mode, self._node_ip, node.ranges, peers)
+        if plan.skipped != self._skipped:
+            if plan.skipped:
+                log.warning("peers_skipped", reasons=list(plan.skipped))
+            self._skipped = plan.skipped
+
+        def work(netlink: Any) -> None:
+            index = overlay.ensure_overlay(netlink, self._overlay) if self._overlay else None
+            overlay.sync_peers(netlink, plan.routes, index)
+
+        await self._run(work)
 
     def node_addresses(self) -> Sequence[str]:
         """Return the bridge's own addresses: the pods' gateways."""
@@ -141,13 +196,20 @@ class BridgeDriver:
         self._ready()
         if await self._run(lambda netlink: links.index_of(netlink, self._bridge)) is None:
             raise NetworkDriverError(f"bridge {self._bridge} has gone")
+        tunnel = self._overlay
+        if tunnel and await self._run(lambda netlink: links.index_of(netlink, tunnel.interface)) is None:
+            raise NetworkDriverError(f"interface {tunnel.interface} has gone")
 
     async def teardown(self) -> None:
         """Remove bridge, pairs, routes and reservations."""
         plan = self._plan or NodePlan(self._bridge, (), (), ())
 
         def work(netlink: Any) -> None:
+            if self._node_ip and self._mode == HOST_GATEWAY:
+                overlay.sync_peers(netlink, (), None)
+            links.remove_link(netlink, overlay_interface(self._bridge))
             links.remove_node(netlink, plan)
+            self._set_masquerade(masquerade.removal(self._bridge))
             for ipam in self._ipams:
                 ipam.release_all_but(())
 
@@ -164,4 +226,9 @@ def _attachment(sandbox_id: str, plan: SandboxPlan) -> Attachment:
 
 def build(config: Mapping[str, Any]) -> BridgeDriver:
     """Build the driver from its configuration section."""
-    return BridgeDriver(bridge=str(config.get("bridge") or DEFAULT_BRIDGE), mtu=int(config.get("mtu") or 0))
+    return BridgeDriver(
+        bridge=str(config.get("bridge") or DEFAULT_BRIDGE),
+        mtu=int(config.get("mtu") or 0),
+        mode=str(config.get("mode") or VXLAN),
+        masquerade=bool(config.get("masquerade", True)),
+    )

@@ -25,7 +25,7 @@ from windlass_network.bridge.plan import (
 )
 
 CLONE_NEWNET = 0x40000000
-IP_FORWARD = Path("/proc/sys/net/ipv4/ip_forward")
+FORWARDING = {4: Path("/proc/sys/net/ipv4/ip_forward"), 6: Path("/proc/sys/net/ipv6/conf/all/forwarding")}
 _GONE = (errno.ENODEV, errno.ENOENT, errno.EADDRNOTAVAIL, errno.ESRCH)
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -106,10 +106,11 @@ def default_mtu(netlink: Any) -> int:
     return 1500
 
 
-def enable_forwarding() -> None:
-    """Let the node forward between its pods and the world."""
-    if IP_FORWARD.read_text().strip() != "1":
-        IP_FORWARD.write_text("1")
+def enable_forwarding(*families: int) -> None:
+    """Let the node forward between its pods and the world, in each family."""
+    for family in families:
+        if FORWARDING[family].read_text().strip() != "1":
+            FORWARDING[family].write_text("1")
 
 
 def attach(netlink: Any, plan: SandboxPlan, *, bridge: int, netns_path: str, mtu: int) -> None:

@@ -7,6 +7,7 @@ from marshmallow import Schema, fields, validate
 
 from windlass.plugin.hookspecs import hookimpl
 from windlass.plugin.registration import DriverRegistration
+from windlass_network.bridge.peers_plan import MODES
 
 windlass_hookspec_versions = (1,)
 
@@ -15,6 +16,8 @@ class BridgeSchema(Schema):
     """The section `windlass-network-bridge`."""
 
     bridge = fields.String(validate=validate.Regexp(r"^[a-z][a-z0-9]{0,14}$"))
+    mode = fields.String(validate=validate.OneOf(MODES))
+    masquerade = fields.Boolean()
     mtu = fields.Integer(validate=validate.Range(min=576, max=65535))
 
 
@@ -27,7 +30,7 @@ def _build(config: Mapping[str, Any]) -> Any:
 @hookimpl
 def register_network_drivers() -> Sequence[DriverRegistration]:
     """Hand out the bridge network."""
-    return [DriverRegistration("bridge", _build, "one bridge per node, a veth pair per pod")]
+    return [DriverRegistration("bridge", _build, "one bridge per node, a veth pair per pod, VXLAN between nodes")]
 
 
 @hookimpl

@@ -15,6 +15,7 @@ from windlass.clock import Clock
 from windlass.errors import NetworkDriverError, RuntimeDriverError
 from windlass.logs import get_logger
 from windlass.plugin.interfaces.network import NetworkDriver, NodeAddressing, NodeNetworkConfig, PeerRouting
+from windlass.plugin.interfaces.proxy import NodeProxyConfig, ProxyDriver
 from windlass.plugin.interfaces.runtime import RuntimeDriver, RuntimeStatus
 from windlass.plugin.interfaces.volume import NodeVolumeDriver
 from windlass_hostagent.context import AgentContext
@@ -35,6 +36,7 @@ from windlass_hostagent.pods.steps.node_files import SIMULATED
 from windlass_hostagent.pods.volumes.manager import VolumeManager, VolumeNode
 from windlass_hostagent.server.app import build_app
 from windlass_hostagent.server.https import bind, make_config, serve
+from windlass_hostagent.services.proxier import ServiceProxier
 from windlass_hostagent.static.directory import StaticPodDirectory
 from windlass_hostagent.static.mirror import MirrorKeeper
 
@@ -49,6 +51,7 @@ log = get_logger(__name__)
 class NodeSettings:
     """What tells one node from another. `tls` is (certificate, key, client CA); None serves nothing (simulation).
 
+    `proxy` makes Services' addresses work here; None where the rights or the tools for it are missing.
     `dns` serves the cluster's DNS where the network driver says that pods reach this node.
     """
 
@@ -64,6 +67,7 @@ class NodeSettings:
     max_pods: int = 110
     tls: tuple[Path, Path, Path] | None = None
     dns: bool = False
+    proxy: ProxyDriver | None = None
     care: CareSettings = field(default_factory=CareSettings)
     pod_options: PodOptions = field(default_factory=PodOptions)
     volumes: Mapping[str, NodeVolumeDriver] = field(default_factory=dict)
@@ -100,7 +104,9 @@ class HostAgent:
             data_dir=settings.data_dir,
             options=settings.pod_options,
             services=Informer(client, SERVICES, clock=clock) if runtime_name != SIMULATED else None,
-            endpoint_slices=Informer(client, ENDPOINTSLICES, clock=clock) if settings.dns and network else None,
+            endpoint_slices=Informer(client, ENDPOINTSLICES, clock=clock)
+            if (settings.dns and network) or settings.proxy
+            else None,
         )
         if settings.volumes:
             self.context.volumes = self._volume_manager(settings.volumes)
@@ -169,6 +175,7 @@ class HostAgent:
                 )
                 group.create_task(serve(make_config(app, self.settings.tls), listener), name="server")
             node = await self._join_network(group, node)
+            self._start_proxy(group, node)
             await self._start_dns(group, node)
             self.care.start(group)
             if self.settings.care.static_pods is not None:
@@ -247,12 +254,33 @@ class HostAgent:
             else:
                 return
 
+    def _start_proxy(self, group: asyncio.TaskGroup, node: Obj) -> None:
+        """Follow EndpointSlices for whoever needs them here, and keep Services reachable on this node."""
+        context, driver, network = self.context, self.settings.proxy, self._network
+        if context.services is None or context.endpoint_slices is None:
+            return
+        group.create_task(context.endpoint_slices.run(), name="endpoint-slices")
+        if driver is None:
+            log.info("services_not_forwarded", node=self.settings.node_name)
+            return
+        config = NodeProxyConfig(
+            node_name=self.settings.node_name,
+            node_ips=context.host_ips,
+            pod_cidrs=[*self.settings.cluster_cidrs, *pod_cidrs(node)],
+            service_cidrs=self.settings.service_cidrs,
+            source_addresses=network.node_addresses() if isinstance(network, NodeAddressing) else (),
+        )
+        informers = context.services, context.endpoint_slices
+        proxier = ServiceProxier(driver, informers, lambda: config, recorder=self._recorder, clock=self._clock)
+        group.create_task(proxier.run(), name="proxier")
+
     async def _start_dns(self, group: asyncio.TaskGroup, node: Obj) -> None:
         """Serve the cluster's DNS at the driver's addresses of this node, and tell it to the pods that come."""
         context, network = self.context, self._network
-        if context.services is None or context.endpoint_slices is None or not isinstance(network, NodeAddressing):
+        if not self.settings.dns or not isinstance(network, NodeAddressing):
             return
-        group.create_task(context.endpoint_slices.run(), name="endpoint-slices")
+        if context.services is None or context.endpoint_slices is None:
+            return
         settings = DnsSettings(
             addresses=network.node_addresses(),
             domain=context.options.dns.domain,

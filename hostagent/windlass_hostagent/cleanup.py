@@ -8,15 +8,20 @@ from windlass.errors import NetworkDriverError, RuntimeDriverError
 from windlass.logs import get_logger
 from windlass.plugin.hostfs import mounts
 from windlass.plugin.interfaces.network import NetworkDriver, NodeNetworkConfig
+from windlass.plugin.interfaces.proxy import ProxyDriver
 from windlass.plugin.interfaces.runtime import RuntimeDriver
 
 log = get_logger(__name__)
 
 
 async def clean_up(
-    runtime: RuntimeDriver, network: NetworkDriver | None, config: NodeNetworkConfig, data_dir: Path
+    runtime: RuntimeDriver,
+    network: NetworkDriver | None,
+    config: NodeNetworkConfig,
+    data_dir: Path,
+    proxy: ProxyDriver | None = None,
 ) -> Sequence[str]:
-    """Remove every sandbox, the mounts of pods' volumes and the node's network.
+    """Remove every sandbox, the mounts of pods' volumes, the Services' rules and the node's network.
 
     Files of emptyDirs on the disk stay, for pods that come back. Return what could not be removed, empty when nothing
     is left.
@@ -36,6 +41,11 @@ async def clean_up(
         await asyncio.to_thread(mounts.unmount_all, str(data_dir / "pods"))
     except OSError as error:
         problems.append(str(error))
+    if proxy is not None:
+        try:
+            await proxy.teardown()
+        except NetworkDriverError as error:
+            problems.append(str(error))
     if network is not None:
         try:
             if config.pod_cidrs:

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import signal
 import socket
 from collections.abc import Sequence
@@ -16,6 +17,7 @@ from windlass.config import load_config
 from windlass.errors import ConfigError
 from windlass.logs import get_logger
 from windlass.plugin.interfaces.network import NetworkDriver, NodeNetworkConfig
+from windlass.plugin.interfaces.proxy import ProxyDriver
 from windlass.plugin.interfaces.runtime import RuntimeDriver
 from windlass.plugin.interfaces.volume import NodeVolumeDriver
 from windlass.plugin.manager import PluginManager
@@ -63,6 +65,7 @@ class AgentConfig:
     manifest_dir: Path | None = None
     cluster_dns: Sequence[str] = ()
     cluster_domain: str = "cluster.local"
+    proxy: str = "auto"
     dns: bool = True
     resolv_conf: Path | None = None
     allowed_unsafe_sysctls: Sequence[str] = ()
@@ -116,6 +119,21 @@ def build_drivers(config: AgentConfig, node_name: str) -> tuple[str, RuntimeDriv
     if config.network != "none" and runtime_name != "hollow" and os.geteuid() == 0:
         network = manager.driver("register_network_drivers", config.network, {"node_name": node_name})
     return runtime_name, runtime, network
+
+
+def build_proxy(config: AgentConfig) -> ProxyDriver | None:
+    """Build the Services' proxy; None where it is not wanted, or, by default, cannot work. Raises ConfigError, PluginError."""
+    name = config.proxy
+    if name == "auto":
+        able = os.geteuid() == 0 and shutil.which("nft") and config.network != "none"
+        name = "nftables" if able and choose_runtime(config.runtime) != "hollow" else "none"
+    if name == "none":
+        return None
+    manager = PluginManager(load_config(config.config_file).plugins)
+    manager.load()
+    manager.check()
+    proxy: ProxyDriver = manager.driver("register_service_proxies", name, {})
+    return proxy
 
 
 def build_volume_drivers(config: AgentConfig, node_name: str) -> dict[str, NodeVolumeDriver]:
@@ -183,6 +201,7 @@ def build_agent(config: AgentConfig, client: Any) -> HostAgent:
             pod_max_pids=config.pod_max_pids,
             seccomp_default=config.seccomp_default,
         ),
+        proxy=build_proxy(config),
         dns=config.dns and not config.cluster_dns,
         volumes=build_volume_drivers(config, node_name),
         tls=(config.tls_cert, config.tls_key, config.client_ca)
@@ -206,7 +225,7 @@ def run_cleanup(config: AgentConfig) -> None:
         service_cidrs=config.service_cidrs,
         state_dir=str(config.data_dir / "network"),
     )
-    problems = asyncio.run(clean_up(runtime, network, node, config.data_dir))
+    problems = asyncio.run(clean_up(runtime, network, node, config.data_dir, build_proxy(config)))
     if problems:
         raise ConfigError(f"node {node_name} is not clean: {'; '.join(problems)}")
 

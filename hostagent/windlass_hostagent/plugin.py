@@ -60,6 +60,9 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 @click.option("--shutdown-grace-period-critical-pods", default=0.0, help="Of these, seconds for critical pods alone.")
 @click.option("--cluster-dns", multiple=True, help="Address of another cluster DNS, instead of the agent's own.")
 @click.option("--dns/--no-dns", default=True, show_default=True, help="Serve the cluster's DNS to this node's pods.")
+@click.option(
+    "--proxy", default="auto", show_default=True, help="What makes Services work: nftables (auto, where it can), or none."
+)
 @click.option("--cluster-domain", default="cluster.local", show_default=True, help="Domain of the cluster's names.")
 @click.option("--resolv-conf", type=_FILE, help="The node's resolver configuration; found by default.")
 @click.option("--allowed-unsafe-sysctls", multiple=True, help="Sysctls that pods may set here; may end with *.")

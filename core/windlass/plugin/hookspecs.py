@@ -80,6 +80,11 @@ def register_network_drivers() -> Sequence[DriverRegistration]:  # type: ignore[
 
 
 @hookspec
+def register_service_proxies() -> Sequence[DriverRegistration]:  # type: ignore[empty-body]
+    """Hand out `ProxyDriver` builders. Runs in the host agent. See `windlass_network.nftables.plugin`."""
+
+
+@hookspec
 def register_volume_drivers() -> Sequence[DriverRegistration]:  # type: ignore[empty-body]
     """Hand out `NodeVolumeDriver` builders. Runs in the host agent. See `windlass_storage.plugin`.
 

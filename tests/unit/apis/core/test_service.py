@@ -188,11 +188,6 @@ def test_cells(services, spec, status, external, ports):
     assert row["SELECTOR"] == "a=1,b=2"
 
 
-def test_it_says_that_nothing_routes_it_yet(services):
-    (warning,) = services.strategy.warnings(services.create(spec={"ports": [PORT]}))
-    assert "not routed" in warning
-
-
 def test_selectable_fields(services):
     service = services.create(spec={"clusterIP": "None"})
     fields = services.strategy.selectable_fields(service)

@@ -23,10 +23,6 @@ BALANCER_FIELDS = (
     "loadBalancerIP",
     "loadBalancerSourceRanges",
 )
-UNROUTED = (
-    "spec: Services are stored but not routed by this version: "
-    "no cluster IP is given out and nothing forwards to it"
-)
 
 
 class ServicePort(CoreSchema):
@@ -200,10 +196,6 @@ class ServiceStrategy(Strategy):
     def validate_update(self, new: Obj, old: Obj) -> list[FieldError]:
         """Keep the cluster address, unless the type leaves it behind."""
         return validate_cluster_ip_update(_spec(new), _spec(old))
-
-    def warnings(self, obj: Obj) -> list[str]:  # noqa: ARG002 - true of every Service
-        """Say that nothing routes Services yet."""
-        return [UNROUTED]
 
     def selectable_fields(self, obj: Obj) -> dict[str, str]:
         """Select by address and type."""

@@ -10,6 +10,7 @@ class NamespaceLifecycle:
     """Refuses creation in a missing or terminating namespace and deletion of the system's own."""
 
     name = "NamespaceLifecycle"
+    keeps_schema = True
 
     def admit(self, request: AdmissionRequest) -> None:
         """Change nothing."""

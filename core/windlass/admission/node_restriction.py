@@ -15,6 +15,7 @@ class NodeRestriction:
     """Second line behind the node authoriser: looks inside what a node writes (faults S50)."""
 
     name = "NodeRestriction"
+    keeps_schema = True
 
     def admit(self, request: AdmissionRequest) -> None:
         """Change nothing."""

@@ -21,6 +21,7 @@ class Priority:
     """Resolves `priorityClassName` to a number; a Pod may not set the number itself."""
 
     name = "Priority"
+    keeps_schema = True
 
     def admit(self, request: AdmissionRequest) -> None:
         """Fill `spec.priority`, `spec.preemptionPolicy` and, from the global default, `spec.priorityClassName`."""
@@ -63,6 +64,7 @@ class DefaultTolerations:
     """Lets a Pod stay 300 s on a node that is lost, unless it says otherwise."""
 
     name = "DefaultTolerationSeconds"
+    keeps_schema = True
 
     def admit(self, request: AdmissionRequest) -> None:
         """Add the two tolerations that are not there."""
@@ -87,6 +89,7 @@ class DefaultServiceAccount:
     """Names the account that a Pod runs as: `default` unless it says otherwise."""
 
     name = "ServiceAccount"
+    keeps_schema = True
 
     def admit(self, request: AdmissionRequest) -> None:
         """Fill `spec.serviceAccountName` and its deprecated twin."""

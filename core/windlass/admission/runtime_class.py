@@ -13,6 +13,7 @@ class RuntimeClass:
     """Refuses a new Pod whose class is not there, and one that contradicts its class."""
 
     name = "RuntimeClass"
+    keeps_schema = True
 
     def admit(self, request: AdmissionRequest) -> None:
         """Fill `spec.overhead`, `spec.nodeSelector` and `spec.tolerations`. Raises ForbiddenError."""

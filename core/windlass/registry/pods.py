@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from windlass.apimachinery.meta import deep_copy_json
 from windlass.apimachinery.scheme import KindDefinition, Obj
 from windlass.clock import rfc3339
 from windlass.errors import BadRequestError, FieldError
@@ -46,7 +45,7 @@ async def bind(backend: Backend, context: RequestContext, target: Target, body: 
     metadata = binding.get("metadata") or {}
 
     async def step(current: Current) -> Written:
-        pod = deep_copy_json(current.obj)
+        pod = _shell(current.obj)
         _check_bindable(target.kind, pod, metadata)
         request = admission_request(backend, context, target, obj=binding, old=current.obj)
         await admit(backend, request)
@@ -55,6 +54,11 @@ async def bind(backend: Backend, context: RequestContext, target: Target, body: 
         return Written(await commit_update(backend, context, target.kind, pod, current.revision))
 
     await attempt(backend, target, step)
+
+
+def _shell(pod: Obj) -> Obj:
+    """Copy as deep as `_assign` changes a pod; the rest is shared."""
+    return {**pod, "metadata": {**pod["metadata"]}, "spec": {**pod["spec"]}, "status": {**(pod.get("status") or {})}}
 
 
 def _check_bindable(kind: KindDefinition, pod: Obj, metadata: dict[str, Any]) -> None:

@@ -1,6 +1,5 @@
 """Update and patch: a transformation of the current object, admitted, validated and committed if it is still current."""
 
-import copy
 from collections.abc import Callable
 
 from windlass.apimachinery.meta import deep_copy_json
@@ -29,7 +28,7 @@ async def update(backend: Backend, context: RequestContext, target: Target, body
     creates = target.kind.strategy.allow_create_on_update and not target.subresource
     if creates and await load(backend, target, fresh=False) is None:
         return await create(backend, context, target, body)
-    return await modify(backend, context, target, lambda _old: (copy.deepcopy(proposed), list(errors)))
+    return await modify(backend, context, target, lambda _old: (deep_copy_json(proposed), list(errors)))
 
 
 async def modify(backend: Backend, context: RequestContext, target: Target, transform: Transform) -> Written:

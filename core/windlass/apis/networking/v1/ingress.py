@@ -18,7 +18,6 @@ ABSOLUTE_TYPES = ("Exact", "Prefix")
 PATH_TYPES = (*ABSOLUTE_TYPES, "ImplementationSpecific")
 NO_PATH_PARTS = ("//", "/./", "/../", "%2f", "%2F")
 NO_PATH_ENDS = ("/..", "/.")
-UNSERVED = "spec: Ingresses are stored but not served by this version: nothing listens for their hosts"
 
 
 class ServiceBackendPort(NetworkingSchema):
@@ -141,10 +140,6 @@ class IngressStrategy(Strategy):
                description="Ports that it listens on."),
         AGE,
     )  # fmt: skip
-
-    def warnings(self, obj: Obj) -> list[str]:  # noqa: ARG002 - true of every Ingress
-        """Say what nothing does yet."""
-        return [UNSERVED]
 
     def validate(self, obj: Obj) -> list[FieldError]:
         """Check rules, paths, backends and TLS hosts."""

@@ -1,0 +1,1 @@
+"""Ingress through nginx: `plan` decides (pure), `nginx_config` writes, `nginx` runs it, `controller` watches and tells."""

@@ -19,6 +19,7 @@ from windlass.testing.conformance.proxy import (
 )
 from windlass_network.nftables.driver import stale_flows
 from windlass_network.nftables.frontends import DROP, REFUSE, Endpoint, plan_frontends
+from windlass_network.nftables.martians import is_within, martian
 from windlass_network.nftables.ruleset import first_picks, render, rules_of, skeleton
 from windlass_network.nftables.state import TableState
 
@@ -156,3 +157,23 @@ def test_the_skeletons_rules_are_counted():
     assert counted["postrouting"] == 4
     assert counted["refuse-forward"] == 5
     assert WEB == ("default", "web")
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("10.1.2.3", ""), ("fd00::1", ""), ("127.9.9.9", "loopback"), ("::1", "loopback"), ("169.254.1.1", "link-local"),
+        ("fe80::1", "link-local"), ("239.1.1.1", "multicast"), ("ff02::1", "multicast"), ("0.0.0.0", "unspecified"),
+        ("255.255.255.255", "unspecified"), ("::", "unspecified"), ("::ffff:127.0.0.1", "disguise"), ("web", "no address"),
+    ],
+)  # fmt: skip
+def test_martians(text, why):
+    """K77."""
+    assert why in martian(text)
+    assert bool(martian(text)) == bool(why)
+
+
+def test_networks():
+    assert is_within("10.96.3.4", ["10.96.0.0/12", "fd00::/64"])
+    assert not is_within("10.112.0.0", ["10.96.0.0/12", "fd00::/64"])
+    assert is_within("fd00::5", ["10.96.0.0/12", "fd00::/64"])

@@ -1,11 +1,11 @@
 """What a Service means on one node: the places where it is reached, and the endpoints behind each. Pure."""
 
-import ipaddress
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from windlass.plugin.interfaces.proxy import NodeProxyConfig, ProxyProblem, ServiceKey, ServiceState
+from windlass_network.nftables.martians import is_address, is_within, martian
 
 Obj = Mapping[str, Any]
 REFUSE, DROP = "refuse", "drop"
@@ -57,12 +57,12 @@ def plan_frontends(state: ServiceState, node: NodeProxyConfig) -> tuple[list[Fro
     if spec.get("type") == "ExternalName" or spec.get("clusterIP") in (HEADLESS, "", None):
         return [], []
     checker = _Checker(node, key_of(state.service))
-    inside = [ip for ip in spec.get("clusterIPs") or [spec["clusterIP"]] if checker.is_address(ip)]
+    inside = [ip for ip in spec.get("clusterIPs") or [spec["clusterIP"]] if is_address(ip)]
     outside = [ip for ip in spec.get("externalIPs") or () if checker.may_be_external(ip)]
     balanced = [ip for ip in _balancer_ips(state.service) if checker.may_be_external(ip)]
     found: list[Frontend] = []
     for port in spec.get("ports") or ():
-        for family in sorted({ipaddress.ip_address(ip).version for ip in inside}):
+        for family in sorted({family_of(ip) for ip in inside}):
             candidates = _candidates(state, port, family, node, checker)
             reach = _Reach(spec, port, family, candidates)
             found += reach.cluster(_of_family(inside, family))
@@ -72,8 +72,13 @@ def plan_frontends(state: ServiceState, node: NodeProxyConfig) -> tuple[list[Fro
     return found, checker.problems
 
 
+def family_of(text: str) -> int:
+    """Return the IP version of an address or network."""
+    return 6 if ":" in text else 4
+
+
 def _of_family(addresses: Iterable[str], family: int) -> list[str]:
-    return [ip for ip in addresses if ipaddress.ip_address(ip).version == family]
+    return [ip for ip in addresses if family_of(ip) == family]
 
 
 def _balancer_ips(service: Obj) -> list[str]:
@@ -106,7 +111,7 @@ class _Reach:
         return [self._make(ip, self._port["port"], local=self._local_inside) for ip in addresses]
 
     def external(self, addresses: Iterable[str], sources: tuple[str, ...]) -> list[Frontend]:
-        own = tuple(s for s in sources if ipaddress.ip_network(s, strict=False).version == self._family)
+        own = tuple(s for s in sources if family_of(s) == self._family)
         found = []
         for ip in addresses:
             made = self._make(ip, self._port["port"], local=self._local_outside, masquerade=not self._local_outside)
@@ -164,49 +169,26 @@ class _Checker:
     def __init__(self, node: NodeProxyConfig, service: ServiceKey) -> None:
         self._node = node
         self._service = service
-        self._ranges = [ipaddress.ip_network(text, strict=False) for text in node.service_cidrs]
-        self._pods = [ipaddress.ip_network(text, strict=False) for text in node.pod_cidrs]
         self.problems: list[ProxyProblem] = []
 
-    def is_address(self, text: str) -> bool:
-        try:
-            ipaddress.ip_address(text)
-        except ValueError:
-            return False
-        return True
-
     def may_be_endpoint(self, text: str) -> bool:
-        why = self._martian(text) or ("an address of a Service" if self._within(text, self._ranges) else "")
-        return self._allow(f"endpoint {text}", "InvalidEndpoint", why)
+        why = martian(text) or ("an address of a Service" if is_within(text, self._node.service_cidrs) else "")
+        return self._allow("endpoint", text, "InvalidEndpoint", why)
 
     def may_be_external(self, text: str) -> bool:
-        why = self._martian(text)
-        if not why and self._within(text, self._ranges):
+        why = martian(text)
+        if not why and is_within(text, self._node.service_cidrs):
             why = "in the Services' own range"
-        elif not why and self._within(text, self._pods):
+        elif not why and is_within(text, self._node.pod_cidrs):
             why = "in the pods' range"
         elif not why and text in self._node.node_ips:
             why = "an address of a node"
-        return self._allow(f"external address {text}", "InvalidExternalIP", why)
+        return self._allow("external address", text, "InvalidExternalIP", why)
 
-    def _within(self, text: str, networks: Iterable[Any]) -> bool:
-        address = ipaddress.ip_address(text)
-        return any(address.version == network.version and address in network for network in networks)
-
-    def _martian(self, text: str) -> str:
-        if not self.is_address(text):
-            return "no address"
-        address = ipaddress.ip_address(text)
-        traits = {
-            "a loopback address": address.is_loopback,
-            "a link-local address": address.is_link_local,
-            "a multicast address": address.is_multicast,
-            "unspecified": address.is_unspecified or text == "255.255.255.255",
-        }
-        return next((words for words, true in traits.items() if true), "")
-
-    def _allow(self, what: str, reason: str, why: str) -> bool:
-        problem = ProxyProblem(self._service, reason, f"{what} is not served: it is {why}")
-        if why and problem not in self.problems:
+    def _allow(self, what: str, text: str, reason: str, why: str) -> bool:
+        if not why:
+            return True
+        problem = ProxyProblem(self._service, reason, f"{what} {text} is not served: it is {why}")
+        if problem not in self.problems:
             self.problems.append(problem)
-        return not why
+        return False

@@ -63,6 +63,32 @@ async def test_a_live_watch_sees_concurrent_commits_once_and_in_order(store):
     assert seen == sorted(committed)
 
 
+async def test_own_and_foreign_commits_interleave_in_order(store, another):
+    """R02, R18: a watch in a process that writes itself misses nothing of another that writes at the same time."""
+    seen = {store: [], another: []}
+
+    async def follow(opening):
+        async for item in opening.watch(0):
+            if isinstance(item, Change):
+                seen[opening].append((item.revision, item.key, item.value))
+            if len(seen[opening]) == 200:
+                return
+
+    async def write(opening, n):
+        done = []
+        for i in range(20):
+            key, value = f"a/b/n{n}/{i}", b"%d" % n
+            done.append((await opening.create(key, value), key, value))
+        return done
+
+    async with asyncio.timeout(60), asyncio.TaskGroup() as group:
+        followers = [group.create_task(follow(opening)) for opening in seen]
+        writers = [group.create_task(write((store, another)[n % 2], n)) for n in range(10)]
+        await asyncio.wait(followers)
+    committed = sorted(commit for writer in writers for commit in writer.result())
+    assert seen == {store: committed, another: committed}
+
+
 async def test_two_watches_agree(store, another, changes):
     """C092: all watches see the same sequence."""
     await asyncio.gather(*((store, another)[n % 2].create(f"a/b/c/{n}", b"%d" % n) for n in range(40)))

@@ -54,7 +54,7 @@ class _Doubt:
 
 
 class Committer:
-    """Writes. `on_roll` is told when a segment was filled and sealed."""
+    """Writes. `on_roll` is told when a segment was filled and sealed, `on_commit` of each entry and where it stands."""
 
     def __init__(  # noqa: PLR0913 - the parts of the store that a commit touches
         self,
@@ -66,6 +66,7 @@ class Committer:
         timeout_seconds: float,
         segment_entries: int,
         on_roll: Callable[[], None],
+        on_commit: Callable[[int, int, EntryNode, int], None],
     ) -> None:
         self._connection = connection
         self._log = change_log
@@ -74,6 +75,7 @@ class Committer:
         self._timeout_seconds = timeout_seconds
         self._segment_entries = segment_entries
         self._on_roll = on_roll
+        self._on_commit = on_commit
         self._prefix = os.urandom(6).hex()
         self._numbers = itertools.count()
 
@@ -229,6 +231,7 @@ class Committer:
     async def _committed(self, entry: EntryNode, revision: int, segment: int, sequence: int) -> None:
         self._log.note_entry(segment, sequence)
         self._versions.note_entry(entry, revision, segment)
+        self._on_commit(segment, sequence, entry, revision)
         full = sequence - self._segment_entries + 1
         if full >= 0 and full % SEAL_AGAIN == 0:
             try:

@@ -1,8 +1,9 @@
 """One ZooKeeper session, from asyncio: pipelined requests with deadlines, answers in batches.
 
 kazoo does the protocol in a thread of its own. A request is handed to it with a `_Reply`, on which that thread calls
-`set` or `set_exception`; answers that come together wake the event loop once. The zxid in the reply's header, the
-revision of a commit, is read there: kazoo stores it just before it calls `set`, in the same thread.
+`set` or `set_exception`; requests that are sent together wake that thread once, answers that come together the event
+loop. The zxid in the reply's header, the revision of a commit, is read there: kazoo stores it just before it calls
+`set`, in the same thread.
 """
 
 import asyncio
@@ -22,18 +23,23 @@ from kazoo.exceptions import (
     SessionExpiredError,
     SessionMovedError,
 )
-from kazoo.protocol.states import KazooState
+from kazoo.protocol.states import KazooState, KeeperState
 from kazoo.retry import KazooRetry
 from kazoo.security import ACL, OPEN_ACL_UNSAFE, make_digest_acl
 
 from windlass.errors import StoreUnavailableError
 from windlass.logs import get_logger
 from windlass.store.zookeeper.settings import ZooKeeperSettings
+from windlass.store.zookeeper.wire import BatchingHandler
 
 SILENT_CHECKS = 4
 """kazoo pings an idle server only: one that it keeps sending to could be silent forever. So we look, too."""
 
+FLUSH_REQUESTS = 8
+"""So many are sent before the turn of the event loop ends, so that ZooKeeper works while we still parse the rest."""
+
 _LOST = (ConnectionLoss, ConnectionClosedError, SessionExpiredError, SessionMovedError, OperationTimeoutError)
+_ENDED = (KeeperState.AUTH_FAILED, KeeperState.CLOSED, KeeperState.EXPIRED_SESSION)
 log = get_logger(__name__)
 
 # kazoo's debug messages print whole requests, and with them Secrets: never let them out.
@@ -90,6 +96,8 @@ class Connection:
         self._loop = asyncio.get_running_loop()
         self._answers: deque[tuple[asyncio.Future[Answer], Answer]] = deque()
         self._wake_scheduled = False
+        self._flush_scheduled = False
+        self._unflushed = 0
         self._connected = False
         self._closed = False
         self._online = asyncio.Event()
@@ -108,7 +116,9 @@ class Connection:
             certfile=settings.cert or None,
             keyfile=settings.key or None,
         )
-        self._client.add_listener(self._on_state)
+        client = self._client
+        client._connection = BatchingHandler(client, client._conn_retry.copy(), _kazoo_log)  # noqa: SLF001 - no other way
+        client.add_listener(self._on_state)
 
     @property
     def connected(self) -> bool:
@@ -151,8 +161,35 @@ class Connection:
             raise StoreUnavailableError("the connection to ZooKeeper is suspended")
         future: asyncio.Future[Answer] = self._loop.create_future()
         self._unanswered += 1
-        self._client._call(request, _Reply(self, future))  # noqa: SLF001 - see the module's docstring
+        self._enqueue(request, _Reply(self, future))
         return future
+
+    def _enqueue(self, request: Any, reply: _Reply) -> None:
+        """Queue for kazoo's thread, and wake it at the end of this turn of the event loop, or when some have come."""
+        client = self._client
+        if client._state in _ENDED:  # noqa: SLF001 - see the module's docstring
+            client._call(request, reply)  # noqa: SLF001 - which says why not
+            return
+        client._queue.append((request, reply))  # noqa: SLF001
+        self._unflushed += 1
+        if self._unflushed >= FLUSH_REQUESTS:
+            self._flush()
+        elif not self._flush_scheduled:
+            self._flush_scheduled = True
+            self._loop.call_soon(self._flush_rest)
+
+    def _flush_rest(self) -> None:
+        self._flush_scheduled = False
+        if self._unflushed:
+            self._flush()
+
+    def _flush(self) -> None:
+        self._unflushed = 0
+        client = self._client
+        try:
+            client._connection._write_sock.send(b"\0")  # noqa: SLF001
+        except (OSError, AttributeError):  # closed, or closing: no thread will send these any more
+            client._notify_pending(KeeperState.CLOSED)  # noqa: SLF001
 
     async def call(self, request: Any) -> Any:
         """Send a request and return its value, within the read deadline."""

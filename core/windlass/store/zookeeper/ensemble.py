@@ -15,7 +15,7 @@ from windlass.store.zookeeper.changelog import ChangeLog
 from windlass.store.zookeeper.commits import Committer
 from windlass.store.zookeeper.connection import Connection
 from windlass.store.zookeeper.follower import Follower
-from windlass.store.zookeeper.layout import SHARDS, Paths
+from windlass.store.zookeeper.layout import SHARDS, EntryNode, Paths
 from windlass.store.zookeeper.listing import Lister
 from windlass.store.zookeeper.settings import ZooKeeperSettings
 from windlass.store.zookeeper.trimming import Trimmer
@@ -42,8 +42,13 @@ class _Parts:
         self.committer = Committer(
             self.connection, self.log, self.versions, paths,
             timeout_seconds=settings.commit_timeout_seconds, segment_entries=settings.segment_entries,
-            on_roll=self.rolled.set,
+            on_roll=self.rolled.set, on_commit=self.offer,
         )
+
+    def offer(self, segment: int, sequence: int, entry: EntryNode, revision: int) -> None:
+        """Spare the followers to read back what this process has just written."""
+        for follower in self.followers:
+            follower.offer(segment, sequence, entry, revision)
 
 
 class ZooKeeperStore:
@@ -140,7 +145,11 @@ class ZooKeeperStore:
 
     async def barrier(self) -> int:
         """See `Store.barrier`."""
-        return await self._open().log.barrier()
+        parts = self._open()
+        revision = await parts.log.barrier()
+        for follower in parts.followers:
+            follower.expect(revision)
+        return revision
 
     async def compact(self, keep: int) -> None:
         """Drop whole log segments, as many as leave at least `keep` changes and the two newest segments."""

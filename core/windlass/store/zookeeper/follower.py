@@ -1,7 +1,13 @@
-"""Follows the log: entries in sequence, read ahead in a window, then one `exists` watch on the next."""
+"""Follows the log: entries in sequence, read ahead in a window, then one `exists` watch on the next.
+
+What this process committed itself is not read back: the committer offers the entry, and the follower takes it when it
+stands at its place. An entry never changes once it is there, so order and completeness are those of the log: any other
+entry, and every doubt, is read from the ensemble.
+"""
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
+from functools import partial
 from typing import Any
 
 from kazoo.exceptions import NoNodeError
@@ -16,6 +22,9 @@ from windlass.store.zookeeper.layout import EntryNode, MalformedZnodeError, Path
 
 WINDOW = 128
 RETRY_SECONDS = 0.05
+LINGER_SECONDS = 0.01
+"""How long a follower that lives on our own commits goes without looking for those of others, unless told of one."""
+OFFERED = 8192
 log = get_logger(__name__)
 
 
@@ -41,12 +50,30 @@ class Follower:
         self._sealed = False
         self._idle = False
         self._stopped = False
+        self._look = True
+        self._offered: dict[Place, tuple[EntryNode, int]] = {}
+        self._newest_offered = 0
         self.malformed = 0
 
     def stop(self) -> None:
         """End the watch."""
         self._stopped = True
         self._wake.set()
+
+    def offer(self, segment: int, sequence: int, entry: EntryNode, revision: int) -> None:
+        """Hand over an entry that this process has committed. Those beyond a bound are read like anybody's."""
+        place = Place(segment, sequence)
+        if entry.blob or place < self._place or len(self._offered) >= OFFERED:
+            return
+        self._offered[place] = entry, revision
+        self._newest_offered = revision
+        self._wake.set()
+
+    def expect(self, revision: int) -> None:
+        """Learn of a revision that there is: unless our own commits account for it, it is another's, so look now."""
+        if revision > max(self._revision, self._newest_offered):
+            self._look = True
+            self._wake.set()
 
     async def follow(self, since: int) -> AsyncGenerator[Change | Progress, None]:
         """Yield all changes after a revision. Raises CompactedError; StoreUnavailableError when closed."""
@@ -56,31 +83,56 @@ class Follower:
             try:
                 if not located:
                     self._place, located = await self._log.locate(since), True
-                for item in await self._read():
+                own = await self._own()
+                for item in own if own is not None else await self._read():
                     yield item
                 if self._idle:
                     await self._wake.wait()
             except StoreUnavailableError as error:
                 log.info("zookeeper_follower_waits", reason=str(error))
-                self._armed = False
+                self._armed, self._look = False, True
                 if self._stopped:
                     return
                 await self._connection.wait_connected()
                 await asyncio.sleep(RETRY_SECONDS)
 
+    async def _own(self) -> list[Change | Progress] | None:
+        """Take the offered entries at our place; None when the ensemble must be asked.
+
+        After some, wait a moment for more. An offer further on shows that another's entry is before it.
+        """
+        changes: list[Change | Progress] = []
+        while (offer := self._offered.pop(self._place, None)) is not None:
+            entry, revision = offer
+            changes.append(Change(entry.type, entry.key, entry.value, revision, entry.create_revision or revision))
+            self._place = Place(self._place.segment, self._place.sequence + 1)
+            self._revision = revision
+        if changes:
+            self._idle, self._look = False, False
+            return changes
+        for passed in [place for place in self._offered if place < self._place]:
+            del self._offered[passed]
+        if self._look or self._offered or not self._armed:
+            return None
+        self._wake.clear()
+        try:
+            async with asyncio.timeout(LINGER_SECONDS):
+                await self._wake.wait()
+        except TimeoutError:
+            self._look = True
+        return []
+
     async def _read(self) -> list[Change | Progress]:
         """Read one window; at the end of what there is, watch for more and become idle."""
         self._wake.clear()
-        self._idle = False
+        self._idle, self._look = False, True
         segment, first = self._place
         requests: list[Any] = []
         arming = not self._armed
         if arming:
             self._armed = True
             requests.append(GetData(self._paths.segment(segment), self._on_segment_event))
-        requests += [
-            GetData(self._paths.entry(segment, first + ahead), None) for ahead in range(self._window)
-        ]
+        requests += [GetData(self._paths.entry(segment, first + ahead), None) for ahead in range(self._window)]
         answers = await self._connection.answers(requests)
         if arming:
             self._note_segment(answers.pop(0))
@@ -129,6 +181,7 @@ class Follower:
             log.warning("zookeeper_malformed_entry", segment=segment, sequence=sequence, error=str(error))
         except NoNodeError as error:
             raise CompactedError("a large value has already been trimmed") from error
+        self._offered.pop(self._place, None)
         self._place = Place(segment, sequence + 1)
         self._revision = revision
         self._log.note_entry(segment, sequence)
@@ -139,7 +192,8 @@ class Follower:
         self._window = max(2, self._window // 2)
         if self._sealed:
             return await self._next_segment()
-        stat = await self._connection.call(Exists(self._paths.entry(*self._place), self._on_entry_event))
+        watcher = partial(self._on_entry_event, self._place)
+        stat = await self._connection.call(Exists(self._paths.entry(*self._place), watcher))
         self._idle = stat is None
         return [Progress(self._revision)] if self._idle else []
 
@@ -153,12 +207,18 @@ class Follower:
         self._revision = max(self._revision, int(stat.czxid))
         return [Progress(self._revision)]
 
-    def _on_entry_event(self, _event: Any) -> None:
-        self._connection.call_on_loop(self._wake.set)
+    def _on_entry_event(self, place: Place, _event: Any) -> None:
+        self._connection.call_on_loop(self._note_appeared, place)
+
+    def _note_appeared(self, place: Place) -> None:
+        """Look at what has appeared, unless it was our own and has been taken already."""
+        if place >= self._place:
+            self._look = True
+            self._wake.set()
 
     def _on_segment_event(self, _event: Any) -> None:
         self._connection.call_on_loop(self._rearm)
 
     def _rearm(self) -> None:
-        self._armed = False
+        self._armed, self._look = False, True
         self._wake.set()

@@ -45,6 +45,10 @@ class DataDir:
         """State of a host agent, its runtime and its network."""
         return self.root / "agent" / node
 
+    def docker(self, node: str) -> Path:
+        """Images and containers of a host's own Docker daemon."""
+        return self.root / "docker" / node
+
     def kubeconfig(self, user: str) -> Path:
         """`admin`, `manager` or `node-NAME`."""
         return self.root / f"{user}.kubeconfig"

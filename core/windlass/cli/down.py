@@ -1,13 +1,12 @@
 """`windlass down`: stop what `up` started and leave nothing behind."""
 
 import shutil
-import subprocess
-import sys
 
 import click
 
 from windlass.cli.cluster import Cluster
 from windlass.cli.datadir import DataDir
+from windlass.cli.members import members, remove_members, stop_agent
 from windlass.cli.options import data_dir_option
 from windlass.cli.processes import ProcessTable
 from windlass.errors import WindlassError
@@ -23,40 +22,17 @@ def down(*, purge: bool, data_dir: DataDir) -> None:
     cluster = Cluster.load(data_dir)
     processes = ProcessTable(data_dir.run, data_dir.logs)
     started = bool(processes.all())
-    for name in ("manager", "hostagent"):
-        processes.stop(name, GRACE_SECONDS)
+    processes.stop("manager", GRACE_SECONDS)
+    problems = []
     try:
-        if cluster is not None and started:
-            _clean_host(cluster, data_dir)
+        if cluster is not None:
+            for member in members(cluster, data_dir):
+                stop_agent(member, processes)
+            problems = remove_members(cluster, data_dir, processes) if started else []
     finally:
         processes.stop("apiserver", GRACE_SECONDS)
+    if problems:
+        raise WindlassError("\n".join(problems))
     if purge and cluster is not None:
         shutil.rmtree(data_dir.root)
     click.echo("Windlass is down" + (" and its data removed" if purge else "") if cluster else "Nothing runs here")
-
-
-def _clean_host(cluster: Cluster, data_dir: DataDir) -> None:
-    """Have the host agent remove the pods and the network that it made."""
-    command = [
-        sys.executable,
-        "-m",
-        "windlass.cli",
-        "hostagent",
-        "--cleanup",
-        "--node-name",
-        cluster.node_name,
-        "--runtime",
-        cluster.runtime,
-        "--data-dir",
-        str(data_dir.agent(cluster.node_name)),
-        "--pod-cidr",
-        cluster.pod_cidr,
-        "--node-ip",
-        cluster.node_ip,
-        *(["--config", cluster.config] if cluster.config else []),
-    ]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)  # noqa: S603 - our own command
-    if result.returncode != 0:
-        raise WindlassError(
-            f"the host agent could not clean up; its processes are stopped. It said:\n{result.stderr[-2000:]}"
-        )

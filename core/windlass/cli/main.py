@@ -12,6 +12,7 @@ from windlass.errors import WindlassError
 OWN_COMMANDS = {
     "up": "windlass.cli.up:up",
     "down": "windlass.cli.down:down",
+    "host": "windlass.cli.host:host",
     "status": "windlass.cli.status:status",
     "kubeconfig": "windlass.cli.kubeconfig:kubeconfig",
     "apiserver": "windlass.cli.apiserver:apiserver",

@@ -6,6 +6,7 @@ import click
 
 from windlass.cli.cluster import Cluster
 from windlass.cli.datadir import DataDir
+from windlass.cli.members import members
 from windlass.cli.options import data_dir_option
 from windlass.cli.processes import ProcessTable
 from windlass.cli.ready import admin_context, fetch, node_is_ready
@@ -21,20 +22,24 @@ def status(data_dir: DataDir) -> None:
         sys.exit(1)
     processes = ProcessTable(data_dir.run, data_dir.logs)
     well = True
-    for name in ("apiserver", "manager", "hostagent"):
+    found = members(cluster, data_dir)
+    parts = ["apiserver", "manager", *(member.process for member in found)]
+    width = max(len(name) for name in parts) + 3
+    for name in parts:
         record = processes.get(name)
         running = record is not None and record.running
         well = well and running
         state = f"running, pid {record.pid}" if record and running else "not running"
-        click.echo(f"{name:<12}{state:<24}{processes.log_path(name)}")
+        click.echo(f"{name:<{width}}{state:<24}{processes.log_path(name)}")
     if well:
         context = admin_context(data_dir)
         code, body = fetch(cluster.server, "/readyz?verbose", context)
-        ready = node_is_ready(cluster.server, cluster.node_name, context)
-        well = code == 200 and ready
+        ready = {member.name: node_is_ready(cluster.server, member.name, context) for member in found}
+        well = code == 200 and all(ready.values())
         click.echo(f"API {cluster.server}: {'ready' if code == 200 else body.decode(errors='replace')}")
-        click.echo(
-            f"node {cluster.node_name}: {'Ready' if ready else 'NotReady'}; runtime {cluster.runtime}, "
-            f"store {cluster.store.split('://')[0]}"
-        )
+        for node, is_ready in ready.items():
+            click.echo(
+                f"node {node}: {'Ready' if is_ready else 'NotReady'}; runtime {cluster.runtime}, "
+                f"store {cluster.store.split('://')[0]}"
+            )
     sys.exit(0 if well else 1)

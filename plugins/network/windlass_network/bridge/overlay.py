@@ -14,7 +14,7 @@ from windlass.errors import NetworkDriverError
 from windlass_network.bridge.links import index_of, remove_link
 from windlass_network.bridge.peers_plan import OverlayPlan, PeerRoute
 
-ROUTE_PROTOCOL = 87
+ROUTE_PROTOCOL = 88
 PERMANENT = 0x80
 SELF = 0x02
 """The entry is the tunnel's own, not a bridge's: without it the kernel replaces nothing."""

@@ -57,6 +57,18 @@ except (ConnectionRefusedError, ConnectionResetError):
     print("refused")
 """
 
+ASK_UDP = """
+import socket, sys
+with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+    s.settimeout(5)
+    s.connect((sys.argv[1], 80))
+    try:
+        s.send(b"x")
+        print(s.recv(100).decode())
+    except (ConnectionRefusedError, PermissionError):
+        print("refused")
+"""
+
 
 class Network:
     """A node with a bridge, two pods and a client outside, each a network namespace held by a process."""
@@ -255,6 +267,21 @@ class TestNftables(ProxyConformance):
                 client.stdin.flush()
                 answers.append(client.stdout.readline().strip())
         assert answers == [ONE, TWO]
+
+    async def test_one_port_of_two_protocols(self, proxy, network):
+        """C217: TCP and UDP under one number; each goes with its entry, the other one stays."""
+        both = [{"name": "t", "port": 80, "protocol": "TCP"}, {"name": "u", "port": 80, "protocol": "UDP"}]
+        slices = [
+            endpoint_slice(endpoint(ONE), name="t"),
+            endpoint_slice(endpoint(ONE), name="u", port=8082, protocol="UDP"),
+        ]
+        answers = []
+        for ports in (both, both[:1], both[1:]):
+            await proxy.sync(keyed(ServiceState(service(ports=ports), slices)))
+            tcp = await asyncio.to_thread(network.ask, network.pods[TWO], VIP, 80)
+            udp = await asyncio.to_thread(network.run, network.pods[TWO], sys.executable, "-c", ASK_UDP, VIP)
+            answers.append((tcp[0], udp))
+        assert answers == [(f"{ONE}:8080", ONE), (f"{ONE}:8080", "refused"), ("refused", ONE)]
 
     @pytest.mark.parametrize("harm", ["flush table inet windlass", "delete table inet windlass"])
     async def test_what_others_do_to_our_table_is_noticed_and_repaired(self, proxy, network, reach, harm):

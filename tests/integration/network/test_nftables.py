@@ -10,8 +10,23 @@ import textwrap
 
 import pytest
 
+from windlass.admission.plugin import register_admission_plugins
+from windlass.api.app import build_app
+from windlass.api.bootstrap import create_system_objects
+from windlass.api.config import ApiConfig
+from windlass.apis.resources import ENDPOINTSLICES, SERVICES
+from windlass.apis.scheme import builtin_scheme
+from windlass.auth.plugin import register_authenticators, register_authorizers
+from windlass.client.client import Client
+from windlass.client.informer import Informer
+from windlass.client.recorder import EventRecorder
+from windlass.client.transport import InProcessTransport
+from windlass.clock import SystemClock
 from windlass.errors import NetworkDriverError
 from windlass.plugin.interfaces.proxy import NodeProxyConfig, ServiceState
+from windlass.registry.backend import CacheReader
+from windlass.store.memory import MemoryStore
+from windlass.store.watchcache import WatchCache
 from windlass.testing.conformance.proxy import (
     NODE,
     ONE,
@@ -26,6 +41,7 @@ from windlass.testing.conformance.proxy import (
     service,
     state,
 )  # fmt: skip
+from windlass_hostagent.services.proxier import ServiceProxier
 from windlass_network.bridge import links
 from windlass_network.nftables.driver import NftablesProxy
 from windlass_network.nftables.nft import Nft
@@ -325,6 +341,61 @@ class TestNftables(ProxyConformance):
         asked, failed = map(int, out.split())
         assert asked > 100
         assert failed == 0
+
+
+@pytest.fixture
+async def clients(tmp_path):
+    """Clients of an API server in this process: an administrator's and node-1's."""
+    clock, scheme, store = SystemClock(), builtin_scheme(), MemoryStore()
+    await store.start()
+    await create_system_objects(store, clock)
+    cache = WatchCache(store, scheme, clock)
+    following = asyncio.ensure_future(cache.run())
+    await cache.wait_synced()
+    identities = {"pki_dir": str(tmp_path), "reader": CacheReader(cache, scheme), "clock": clock}
+    app = build_app(
+        scheme=scheme, store=store, cache=cache, authenticators=[driver for one in register_authenticators() if (driver := one.build(identities))], clock=clock,
+        authorizers=[driver for one in register_authorizers() if (driver := one.build(identities))],
+        admission=[driver for one in register_admission_plugins() if (driver := one.build(identities))],
+        config=ApiConfig(service_cidrs=(SERVICE_CIDR,)),
+    )  # fmt: skip
+    yield [
+        Client(InProcessTransport(app, user="admin", groups=["system:masters"])),
+        Client(InProcessTransport(app, user=f"system:node:{NODE}", groups=["system:nodes"])),
+    ]
+    following.cancel()
+    await asyncio.gather(following, return_exceptions=True)
+    await store.close()
+
+
+async def test_from_the_api_to_the_wire(clients, proxy, network, reach):
+    """A Service as a user writes it gets an address, the agent sees it with its node's rights, connections arrive."""
+    admin, node = clients
+    informers = Informer(node, SERVICES, clock=SystemClock()), Informer(node, ENDPOINTSLICES, clock=SystemClock())
+    recorder = EventRecorder(node, "kube-proxy", SystemClock())
+    proxier = ServiceProxier(proxy, informers, node_config, recorder=recorder, clock=SystemClock())
+    tasks = [asyncio.ensure_future(one.run()) for one in (*informers, proxier)]
+
+    async def until(expected, address):
+        async with asyncio.timeout(60):
+            while await reach(address, 80) != expected:
+                await asyncio.sleep(0.02)
+
+    try:
+        body = {"metadata": {"name": "web"}, "spec": {"ports": [{"port": 80, "targetPort": 8080}]}}
+        address = (await admin.create(SERVICES, body, "default"))["spec"]["clusterIP"]
+        await until(None, address)
+        meta = {"name": "web-1", "labels": {"kubernetes.io/service-name": "web"}}
+        made = await admin.create(ENDPOINTSLICES, {"metadata": meta, **endpoint_slice(endpoint(ONE))}, "default")
+        await until(f"{ONE}:8080", address)
+        await admin.update(ENDPOINTSLICES, {**made, "endpoints": [endpoint(TWO)]})
+        await until(f"{TWO}:8080", address)
+        await admin.delete(SERVICES, "web", "default")
+        await until(None, address)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 SYNCING = f"""

@@ -35,9 +35,6 @@ from windlass.store.zookeeper.wire import BatchingHandler
 SILENT_CHECKS = 4
 """kazoo pings an idle server only: one that it keeps sending to could be silent forever. So we look, too."""
 
-FLUSH_REQUESTS = 8
-"""So many are sent before the turn of the event loop ends, so that ZooKeeper works while we still parse the rest."""
-
 _LOST = (ConnectionLoss, ConnectionClosedError, SessionExpiredError, SessionMovedError, OperationTimeoutError)
 _ENDED = (KeeperState.AUTH_FAILED, KeeperState.CLOSED, KeeperState.EXPIRED_SESSION)
 log = get_logger(__name__)
@@ -97,7 +94,6 @@ class Connection:
         self._answers: deque[tuple[asyncio.Future[Answer], Answer]] = deque()
         self._wake_scheduled = False
         self._flush_scheduled = False
-        self._unflushed = 0
         self._connected = False
         self._closed = False
         self._online = asyncio.Event()
@@ -165,26 +161,21 @@ class Connection:
         return future
 
     def _enqueue(self, request: Any, reply: _Reply) -> None:
-        """Queue for kazoo's thread, and wake it at the end of this turn of the event loop, or when some have come."""
+        """Queue for kazoo's thread, and wake it when this turn of the event loop has queued all that it will.
+
+        Earlier wake-ups would let ZooKeeper begin sooner, but the two threads would hand the interpreter's lock to and fro.
+        """
         client = self._client
         if client._state in _ENDED:  # noqa: SLF001 - see the module's docstring
             client._call(request, reply)  # noqa: SLF001 - which says why not
             return
         client._queue.append((request, reply))  # noqa: SLF001
-        self._unflushed += 1
-        if self._unflushed >= FLUSH_REQUESTS:
-            self._flush()
-        elif not self._flush_scheduled:
+        if not self._flush_scheduled:
             self._flush_scheduled = True
-            self._loop.call_soon(self._flush_rest)
-
-    def _flush_rest(self) -> None:
-        self._flush_scheduled = False
-        if self._unflushed:
-            self._flush()
+            self._loop.call_soon(self._flush)
 
     def _flush(self) -> None:
-        self._unflushed = 0
+        self._flush_scheduled = False
         client = self._client
         try:
             client._connection._write_sock.send(b"\0")  # noqa: SLF001

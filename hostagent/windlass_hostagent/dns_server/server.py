@@ -1,11 +1,12 @@
 """The server: UDP and TCP on the node's addresses, answers from the resolver, the rest from upstream.
 
 Answers about the cluster are remembered as bytes until anything in the cluster changes: a pod that asks the same thing
-a thousand times costs a thousand look-ups in a table. Those with several addresses are made anew, in another order.
+a thousand times costs a thousand look-ups in a table. Those with several addresses are kept in several orders.
 """
 
 import ipaddress
 import random
+from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
@@ -36,6 +37,7 @@ from windlass_hostagent.dns_server.wire import (
 )
 
 CACHED = 20_000
+ORDERS = 8
 LONGEST_CHAIN = 8
 ADDRESS_TYPES = ("A", "AAAA")
 QUERIES = Counter("windlass_dns_queries", "Questions answered, by how", ["source"])
@@ -51,7 +53,7 @@ class DnsServer:
         self._forwarder = forwarder
         self._allowed = tuple(allowed)
         self._known_sources: dict[str, bool] = {}
-        self._ready: dict[bytes, bytes] = {}
+        self._ready: dict[bytes, deque[bytes]] = {}
 
     def forget(self) -> None:
         """Drop what is remembered of the cluster: something in it has changed."""
@@ -72,8 +74,8 @@ class DnsServer:
     def answer_now(self, data: bytes) -> bytes | Question | None:
         """Answer a datagram if nobody else has to be asked: None is silence, a Question needs `answer_later`."""
         known = self._ready.get(data[2:])
-        if known is not None:
-            return data[:2] + known
+        if known is not None and len(known) == known.maxlen:
+            return data[:2] + known[random.randrange(len(known))]  # noqa: S311 - to spread load
         try:
             question = parse_question(data)
         except RefusedQuestionError as refused:
@@ -82,11 +84,15 @@ class DnsServer:
         if answer is None or answer.chase:
             return question
         reply = fit(question, self._pack(question, answer))
-        if len(answer.records) <= 1 and code_of(reply) in (NOERROR, NXDOMAIN):
-            if len(self._ready) >= CACHED:
-                self._ready.clear()
-            self._ready[data[2:]] = reply[2:]
+        if code_of(reply) in (NOERROR, NXDOMAIN):
+            self._remember(data[2:], reply[2:], min(max(1, len(answer.records)), ORDERS))
         return reply
+
+    def _remember(self, query: bytes, reply: bytes, orders: int) -> None:
+        """Keep a reply; of one with several records as many as there shall be orders."""
+        if len(self._ready) >= CACHED:
+            self._ready.clear()
+        self._ready.setdefault(query, deque(maxlen=orders)).append(reply)
 
     async def answer_later(self, data: bytes, question: Question, *, tcp: bool = False) -> bytes:
         """Answer a question that others may have to be asked about."""

@@ -32,6 +32,7 @@ from windlass_hostagent.node.reserved import parse_reserved
 from windlass_hostagent.pods.options import pod_options
 from windlass_hostagent.shutdown.plan import ShutdownPolicy
 
+DEFAULT_MANIFESTS = "manifests"
 DOCKER_SOCKETS = ("/var/run/docker.sock", "/run/docker.sock", "/run/podman/podman.sock")
 log = get_logger(__name__)
 
@@ -168,7 +169,7 @@ def care_settings(config: AgentConfig) -> CareSettings:
         thresholds=parse_thresholds(config.eviction_hard or DEFAULT_HARD),
         reserved=(parse_reserved(config.system_reserved), parse_reserved(config.kube_reserved)),
         image_gc=ImageGcPolicy(config.image_gc_high, config.image_gc_low),
-        static_pods=config.manifest_dir or config.data_dir / "manifests",
+        static_pods=config.manifest_dir or config.data_dir / DEFAULT_MANIFESTS,
         shutdown=ShutdownPolicy(whole, critical),
     )
 
@@ -180,6 +181,8 @@ def build_agent(config: AgentConfig, client: Any) -> HostAgent:
         raise ConfigError("--tls-cert, --tls-key and --client-ca belong together: give all three or none")
     node_name = config.node_name or socket.gethostname().lower()
     config.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if config.manifest_dir is None:
+        (config.data_dir / DEFAULT_MANIFESTS).mkdir(exist_ok=True, mode=0o700)
     runtime_name, runtime, network = build_drivers(config, node_name)
     settings = NodeSettings(
         node_name=node_name,

@@ -240,6 +240,13 @@ def test_expose(kubectl, web):
     assert kubectl("get", "service", "web", "-o", "jsonpath={.spec.ports[0].targetPort}") == "8080"
 
 
+def test_create_ingress(kubectl):
+    """kubectl sends it as protobuf, where the rule's paths lie one level deeper than in JSON."""
+    kubectl("create", "ingress", "front", "--rule=shop.example/cart=cart:80", "--class=nginx")
+    path = "{.spec.rules[0].http.paths[0].backend.service.name}"
+    assert kubectl("get", "ingress", "front", "-o", f"jsonpath={path}") == "cart"
+
+
 def test_events(kubectl, web):
     assert "ScalingReplicaSet" in kubectl("events", "--for", web)
     assert "Scheduled" in kubectl("get", "events", "--sort-by=.lastTimestamp")

@@ -1,6 +1,6 @@
 """From host agents' summaries to `metrics.k8s.io` objects. Pure.
 
-A container or node whose rate is not known yet (one look only) has no metrics: `kubectl top` then says so.
+A container or node whose rate is not known yet (one look only) has no metrics; a pod without any such container has none.
 """
 
 from collections.abc import Iterator, Mapping
@@ -39,13 +39,13 @@ def node_metrics(node: Mapping[str, Any], summary: Summary) -> Obj | None:
 
 
 def pod_metrics(pod: Mapping[str, Any], summary: Summary) -> Obj | None:
-    """Build a pod's metrics from its node's summary; None while any container's usage is unknown."""
+    """Build a pod's metrics from its node's summary; None while no container's usage is known."""
     uid = pod["metadata"]["uid"]
     found = next((p for p in summary["pods"] if p["podRef"]["uid"] == uid), None)
     if found is None:
         return None
     containers = list(_containers(found))
-    if len(containers) != len(found["containers"]):
+    if not containers:
         return None
     measured = found["cpu"]["time"]
     return {

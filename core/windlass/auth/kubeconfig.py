@@ -2,6 +2,7 @@
 
 import base64
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -9,7 +10,10 @@ from windlass.auth.pki import write_private
 
 
 def write_kubeconfig(path: Path, *, server: str, ca: Path, certificate: Path, key: Path) -> None:
-    """Write PATH (owner-only) with one cluster `windlass`, one user (named after the file) and one context."""
+    """Write PATH (owner-only) with one cluster `windlass`, one user (named after the file) and one context.
+
+    A file that has this cluster and user already stays as it is: contexts and what else is in it are the user's own.
+    """
     user = path.stem
 
     def data(file: Path) -> str:
@@ -23,4 +27,17 @@ def write_kubeconfig(path: Path, *, server: str, ca: Path, certificate: Path, ke
         "contexts": [{"name": "windlass", "context": {"cluster": "windlass", "user": user}}],
         "current-context": "windlass",
     }
+    if _holds(path, document):
+        return
     write_private(path, yaml.safe_dump(document, sort_keys=False).encode())
+
+
+def _holds(path: Path, document: dict[str, Any]) -> bool:
+    """Say whether a kubeconfig has the document's cluster and user."""
+    try:
+        found = yaml.safe_load(path.read_bytes())
+    except (FileNotFoundError, yaml.YAMLError):
+        return False
+    if not isinstance(found, dict) or not found.get("current-context"):
+        return False
+    return all(entry in (found.get(part) or ()) for part in ("clusters", "users") for entry in document[part])

@@ -87,8 +87,9 @@ def choose_attempt(found: Sequence[ContainerStatus], *, previous: bool) -> Conta
 class ContainerLogs:
     """`/containerLogs/{namespace}/{pod}/{container}`."""
 
-    def __init__(self, runtime: RuntimeDriver, clock: Clock) -> None:
+    def __init__(self, runtime: RuntimeDriver, pods: PodLister, clock: Clock) -> None:
         self._runtime = runtime
+        self._pods = pods
         self._clock = clock
 
     async def on_get(
@@ -106,6 +107,19 @@ class ContainerLogs:
         resp.content_type = "text/plain; charset=utf-8"
         resp.stream = _quiet(stream(lines, options))
 
+    def _absent(self, namespace: str, pod: str, container: str) -> falcon.HTTPError:
+        """Say why a container has no log: it waits, or nobody here knows of it."""
+        for known in self._pods.pods():
+            if (known["metadata"].get("namespace"), known["metadata"]["name"]) != (namespace, pod):
+                continue
+            status = known.get("status") or {}
+            for entry in (*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())):
+                waiting = (entry.get("state") or {}).get("waiting")
+                if entry["name"] == container and waiting:
+                    message = f'container "{container}" in pod "{pod}" is waiting to start: {waiting.get("reason", "")}'
+                    return falcon.HTTPBadRequest(description=message)
+        return falcon.HTTPNotFound(description=f'container "{container}" in pod "{pod}" is unknown on this node')
+
     async def _find(self, namespace: str, pod: str, container: str, *, previous: bool) -> ContainerStatus:
         mine = [
             c
@@ -117,8 +131,7 @@ class ContainerLogs:
             message = f'previous terminated container "{container}" in pod "{pod}" not found'
             raise falcon.HTTPBadRequest(description=message)
         if chosen is None:
-            message = f'container "{container}" in pod "{pod}" is waiting to start or unknown on this node'
-            raise falcon.HTTPNotFound(description=message)
+            raise self._absent(namespace, pod, container)
         return chosen
 
 
@@ -165,7 +178,7 @@ def build_app(
     app.add_route("/stats/summary", StatsSummary(stats))
     app.add_route("/images", Images(runtime))
     app.add_route("/images/import", ImageImport(runtime, data_dir / "imports"))
-    app.add_route("/containerLogs/{namespace}/{pod}/{container}", ContainerLogs(runtime, clock))
+    app.add_route("/containerLogs/{namespace}/{pod}/{container}", ContainerLogs(runtime, pods, clock))
     streams = StreamRoutes(runtime)
 
     async def serve(scope: Any, receive: Any, send: Any) -> None:

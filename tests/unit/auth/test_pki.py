@@ -2,6 +2,7 @@ import ssl
 import stat
 
 import pytest
+import yaml
 
 from windlass.auth.kubeconfig import write_kubeconfig
 from windlass.auth.pki import CertificateAuthority, CertificateRequest
@@ -46,3 +47,18 @@ def test_openssl_accepts_the_chain(authority):
     context = ssl.create_default_context(cafile=authority.certificate_path)
     context.load_cert_chain(certificate, key)
     assert context.get_ca_certs()[0]["subject"] == ((("commonName", "windlass-ca"),),)
+
+
+def test_an_existing_kubeconfig_keeps_what_its_user_has_added(tmp_path):
+    authority = CertificateAuthority(tmp_path / "pki")
+    certificate, key = authority.issue("admin", CertificateRequest("admin", ("system:masters",)))
+    path = tmp_path / "admin.kubeconfig"
+    known = {"server": "https://127.0.0.1:1", "ca": authority.certificate_path, "certificate": certificate, "key": key}
+    write_kubeconfig(path, **known)
+    document = yaml.safe_load(path.read_text())
+    document["contexts"][0]["context"]["namespace"] = "kube-system"
+    path.write_text(yaml.safe_dump(document))
+    write_kubeconfig(path, **known)
+    assert yaml.safe_load(path.read_text()) == document
+    write_kubeconfig(path, **{**known, "server": "https://127.0.0.1:2"})
+    assert yaml.safe_load(path.read_text())["clusters"][0]["cluster"]["server"] == "https://127.0.0.1:2"

@@ -16,9 +16,10 @@ MEDIA_TYPE = "application/vnd.kubernetes.protobuf"
 MAGIC = b"k8s\x00"
 MAX_DEPTH = 64
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-INLINE = frozenset(
-    {"volumeSource", "persistentVolumeSource", "handler", "localObjectReference", "ephemeralContainerCommon"}
-)
+INLINE = frozenset({
+    "volumeSource", "persistentVolumeSource", "handler", "localObjectReference", "ephemeralContainerCommon",
+    "ingressRuleValue",
+})  # fmt: skip
 """Fields whose own fields stand in their parent in JSON."""
 KEPT_WHEN_EMPTY = frozenset({"storageClassName", "value"})
 """Strings whose emptiness says something; other empty strings mean absent."""

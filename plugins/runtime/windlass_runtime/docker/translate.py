@@ -111,7 +111,8 @@ def place_in(attrs: Mapping[str, Any], place: Place) -> Place:
 
 
 def _mount(mount: Mount) -> dict[str, Any]:
-    options: dict[str, Any] = {"Propagation": {"private": "rprivate"}.get(mount.propagation, mount.propagation)}
+    # Private is Docker's own choice, but for sources around its data, where it takes rslave and refuses to be told.
+    options: dict[str, Any] = {} if mount.propagation == "private" else {"Propagation": mount.propagation}
     if mount.recursive_readonly:
         # Docker makes what lies below read-only where the kernel can; this has it refuse where it cannot.
         options["ReadOnlyForceRecursive"] = True

@@ -73,7 +73,9 @@ PODS = [{"metadata": {"name": "web", "namespace": "default", "uid": "u1"}}]
 
 class NoPods:
     def pods(self):
-        return [{"metadata": {"name": "web"}}]
+        waiting = [{"name": "main", "state": {"waiting": {"reason": "ImagePullBackOff"}}}]
+        slow = {"metadata": {"name": "slow", "namespace": "default"}, "status": {"containerStatuses": waiting}}
+        return [{"metadata": {"name": "web"}}, slow]
 
 
 @pytest.fixture
@@ -149,3 +151,9 @@ async def test_the_summary_shows_node_and_pods(server, pki):
     assert summary["node"]["memory"]["workingSetBytes"] > 0
     assert [p["podRef"]["name"] for p in summary["pods"]] == ["web"]
     assert [c["name"] for c in summary["pods"][0]["containers"]] == ["main"]
+
+
+async def test_a_container_that_waits_says_why(server, pki):
+    status, body = await ask(server, pki, "apiserver", "/containerLogs/default/slow/main")
+    assert status == 400
+    assert 'container \\"main\\" in pod \\"slow\\" is waiting to start: ImagePullBackOff' in body

@@ -1,6 +1,7 @@
 """Sockets: datagrams and connections in, answers out. Nothing that comes in ends the server."""
 
 import asyncio
+import socket
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,7 +13,7 @@ PORT = 53
 WAITING = 2048
 CONNECTIONS = 256
 IDLE_SECONDS = 10.0
-RECEIVE_BUFFER = 1 << 22
+IPV6_FREEBIND = 78
 log = get_logger(__name__)
 
 
@@ -111,6 +112,23 @@ class StreamEndpoint:
         return True
 
 
+def _bound(address: str, kind: socket.SocketKind, port: int) -> socket.socket:
+    """Bind a socket; an IPv6 address even while the kernel still looks for duplicates of it. Raises OSError."""
+    made = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, kind)
+    try:
+        if made.family == socket.AF_INET6:
+            made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            made.setsockopt(socket.IPPROTO_IPV6, IPV6_FREEBIND, 1)
+        if kind == socket.SOCK_STREAM:
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        made.setblocking(False)
+        made.bind((address, port))
+    except OSError:
+        made.close()
+        raise
+    return made
+
+
 class Listener:
     """The sockets of all addresses: `open` binds them, `close` lets them go."""
 
@@ -126,11 +144,12 @@ class Listener:
         loop = asyncio.get_running_loop()
         try:
             for address in self._addresses:
-                listener = await asyncio.start_server(streams.serve, address, self._port)
-                self._open.append(listener)
-                self._port = int(listener.sockets[0].getsockname()[1])
+                stream = _bound(address, socket.SOCK_STREAM, self._port)
+                self._open.append(await asyncio.start_server(streams.serve, sock=stream))
+                self._port = int(stream.getsockname()[1])
+                datagrams = _bound(address, socket.SOCK_DGRAM, self._port)
                 transport, _ = await loop.create_datagram_endpoint(
-                    lambda: DatagramEndpoint(self._server, group), local_addr=(address, self._port)
+                    lambda: DatagramEndpoint(self._server, group), sock=datagrams
                 )
                 self._open.append(transport)
         except OSError:

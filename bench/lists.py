@@ -18,6 +18,8 @@ import api
 from api import ROUNDS, etcd, load
 from footprint import memory_kib
 
+from windlass.cli.datadir import DataDir
+from windlass.cli.ready import admin_context, fetch
 from windlass.store.sqlite import SqliteStore
 
 OBJECTS, HITS, REQUESTS = 100_000, 100, 300
@@ -130,6 +132,13 @@ def post(server, path, body):
         return json.load(answer)
 
 
+def check_hits(server, selector) -> None:
+    """Make sure that what is measured is the answer: all that the selector hits."""
+    context = admin_context(DataDir(Path(server["ca"]).parent.parent))
+    _, body = fetch(f"https://{server['host']}:{server['port']}", f"{PODS}?{selector}", context)
+    assert len(json.loads(body)["items"]) == HITS
+
+
 def main() -> None:
     """Fill both, then measure in turns."""
     import shutil
@@ -139,6 +148,8 @@ def main() -> None:
     with filled() as (server, per_object, size), etcd() if peer else contextmanager(lambda: iter([None]))() as other:
         if peer:
             fill_etcd(other)
+        for selector in SELECTORS.values():
+            check_hits(server, selector)
         for _ in range(ROUNDS):
             for name, selector in SELECTORS.items():
                 figures = load(**server, method="GET", path=f"{PODS}?{selector}", count=REQUESTS, clients=1)

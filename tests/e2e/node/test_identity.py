@@ -190,12 +190,13 @@ def test_fully_qualified_host_names(printed, pods):
 
 
 def test_resolvers(pods, printed):
-    """A pod's own resolver; and the node's with a warning where the cluster has no DNS."""
+    """A pod's own resolver, and the cluster's."""
     own = {"nameservers": ["192.0.2.1"], "searches": ["a.example"], "options": [{"name": "ndots", "value": "2"}]}
     text = printed("cat /etc/resolv.conf", dnsPolicy="None", dnsConfig=own)
     assert text == "search a.example\nnameserver 192.0.2.1\noptions ndots:2\n"
-    printed("true", dnsPolicy="ClusterFirst")
-    pods.until(lambda: any(reason == "MissingClusterDNS" for reason, _ in pods.events("p1")))
+    text = printed("cat /etc/resolv.conf", dnsPolicy="ClusterFirst")
+    assert f"nameserver {pods.cluster.gateway}\n" in text
+    assert f"search {pods.namespace}.svc.cluster.local svc.cluster.local cluster.local" in text
 
 
 def test_shared_and_host_namespaces(pods, shell, printed):

@@ -176,12 +176,23 @@ def process_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluste
     assert f" {bridge}:" not in links
 
 
+@pytest.fixture(scope="module", params=["process", pytest.param("docker", marks=pytest.mark.docker)])
+def hosts_cluster(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """Three hosts on this machine, each a network namespace with an agent (and a Docker daemon) of its own."""
+    root = tmp_path_factory.mktemp(f"hosts-{request.param}")
+    config = root / "windlass.toml"
+    subnet = f"10.{200 + os.getpid() % 40}.0.0/16"
+    config.write_text(f'[plugins.config.windlass-controllers]\ncluster_cidrs = ["{subnet}"]\n')
+    extra = ["--nodes", "3", "--config", str(config)]
+    yield from _running(_cluster(root, None, runtime=request.param, extra=extra))
+
+
 @pytest.fixture
 def namespace(request: pytest.FixtureRequest) -> Iterator[str]:
     """A namespace for one test, deleted afterwards."""
     cluster = next(
         request.getfixturevalue(name)
-        for name in ("cluster", "hollow_cluster", "process_cluster")
+        for name in ("cluster", "hollow_cluster", "process_cluster", "hosts_cluster")
         if name in request.fixturenames
     )
     name = f"t-{os.urandom(4).hex()}"

@@ -13,6 +13,8 @@ from windlass_hostagent.context import AgentContext
 Obj = dict[str, Any]
 CHECK_SECONDS = 10.0
 REPORT_SECONDS = 300.0
+RECHECK_SECONDS = 20.0
+"""Whoever took the node for lost has written so into its conditions: that is looked for this often."""
 log = get_logger(__name__)
 
 _CALM = {
@@ -83,7 +85,7 @@ def static_status(context: AgentContext, port: int, node_info: Mapping[str, Any]
 
 
 class NodeStatusReporter:
-    """Measures every 10 s; writes when something changed, else every 5 min."""
+    """Measures every 10 s; writes when something changed here or in the Node, else every 5 min."""
 
     def __init__(self, context: AgentContext, static: Obj, measure: Callable[[], Awaitable[NodeHealth]]) -> None:
         self._context = context
@@ -91,6 +93,7 @@ class NodeStatusReporter:
         self._measure = measure
         self._reported: Obj = {}
         self._reported_at = float("-inf")
+        self._checked_at = float("-inf")
 
     async def run(self) -> None:
         """Report until cancelled."""
@@ -108,10 +111,15 @@ class NodeStatusReporter:
         existing = self._reported.get("conditions") or ()
         conditions = build_conditions(health, existing, rfc3339(clock.now()))
         unchanged = without_heartbeat(conditions) == without_heartbeat(existing)
-        if unchanged and clock.monotonic() - self._reported_at < REPORT_SECONDS:
+        due = clock.monotonic() - self._reported_at >= REPORT_SECONDS
+        if unchanged and not due and clock.monotonic() - self._checked_at < RECHECK_SECONDS:
             return
         node = await self._context.client.get(NODES, self._context.node_name)
-        conditions = build_conditions(health, node.get("status", {}).get("conditions") or (), rfc3339(clock.now()))
+        self._checked_at = clock.monotonic()
+        known = node.get("status", {}).get("conditions") or ()
+        conditions = build_conditions(health, known, rfc3339(clock.now()))
+        if unchanged and not due and without_heartbeat(conditions) == without_heartbeat(known):
+            return
         body = {"status": {**self._static, "conditions": conditions}}
         written = await self._context.client.patch(NODES, self._context.node_name, body, subresource="status")
         self._context.node = written

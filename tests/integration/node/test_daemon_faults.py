@@ -1,9 +1,6 @@
 """The Docker daemon dies, stops, hangs for one container, or is used behind the agent's back."""
 
-import contextlib
-import json
 import os
-import select
 import signal
 import socket
 import threading
@@ -21,28 +18,6 @@ def pod(machine, sleeper):
     machine.wait(lambda: machine.is_ready("target"))
     yield "target"
     machine.kubectl("delete", "pod", "target", "--timeout=60s", "--ignore-not-found")
-
-
-def crash(dockerd):
-    """Kill the daemon and its containerd, which would else hold its database; shims and containers run on."""
-    number = int((dockerd.root / "exec/containerd/containerd.pid").read_text())
-    dockerd.kill()
-    with contextlib.suppress(ProcessLookupError):
-        handle = os.pidfd_open(number)
-        signal.pidfd_send_signal(handle, signal.SIGKILL)
-        select.select([handle], [], [], 30)
-        os.close(handle)
-
-
-def test_the_daemon_is_killed_and_comes_back(machine, pod):
-    """N60: the pod is back with restartCount 1, in a new sandbox; the old address is free."""
-    before = machine.footprint()
-    crash(machine.dockerd)
-    machine.dockerd.start()
-    machine.wait(lambda: machine.main(pod).get("restartCount") == 1 and machine.is_ready(pod))
-    assert len(machine.containers(pod, "running")) == 2
-    machine.wait(lambda: len(machine.footprint()["links"]) == len(before["links"]))
-    machine.wait(lambda: len(machine.footprint()["files"]) == len(before["files"]))
 
 
 def test_the_daemon_stands_still(machine, pod):
@@ -181,44 +156,3 @@ def test_one_container_whose_inspect_hangs_holds_up_its_own_pod_only(machine, ha
     hanging.victim = b"nobody"
     machine.wait(lambda: machine.main("hung").get("restartCount") == 1 and machine.is_ready("hung"))
     machine.kubectl("delete", "pod", "hung", "--timeout=60s")
-
-
-def kill_everything(machine):
-    """End agent, daemon, shims and containers, as a power cut does, and empty what stands for /run."""
-    machine.kill_agent()
-    ids = machine.dockerd.docker("ps", "-q").split()
-    pids = [json.loads(machine.dockerd.docker("inspect", i))[0]["State"]["Pid"] for i in ids]
-    crash(machine.dockerd)
-    root = str(machine.dockerd.root).encode()
-    shims = [
-        int(p.parent.name)
-        for p in Path("/proc").glob("[0-9]*/cmdline")
-        if b"containerd" in (words := _command(p)) and root in words
-    ]
-    for pid in [*pids, *shims]:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
-    run = machine.dockerd.root / "exec"
-    mounts = [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()]
-    for mount in sorted((m for m in mounts if m.startswith(f"{machine.dockerd.root}/")), reverse=True):
-        machine.run("umount", "-l", mount, check=False)
-    for entry in run.glob("*"):
-        machine.run("rm", "-rf", str(entry), check=False)
-
-
-def _command(path):
-    try:
-        return path.read_bytes()
-    except OSError:
-        return b""
-
-
-def test_the_machine_reboots(machine, pod):
-    """N74: every process gone, the state under /run gone; one set of containers comes back, counted as a restart."""
-    before = machine.footprint()
-    kill_everything(machine)
-    machine.dockerd.start()
-    machine.up()
-    machine.wait(lambda: machine.main(pod).get("restartCount") == 1 and machine.is_ready(pod))
-    assert len(machine.containers(pod, "running")) == 2
-    machine.wait(lambda: len(machine.footprint()["links"]) == len(before["links"]))

@@ -10,7 +10,6 @@ import os
 import pty
 import re
 import select
-import signal
 import socket
 import subprocess
 import time
@@ -57,7 +56,7 @@ def background(cluster, *arguments, **options):
         yield process
     finally:
         if process.poll() is None:
-            process.send_signal(signal.SIGINT)
+            process.terminate()  # not SIGINT: a shell in the background has that ignored
         try:
             process.wait(PATIENCE)
         except subprocess.TimeoutExpired:

@@ -31,7 +31,7 @@ async def connect(sandbox: SandboxStatus, port: int) -> Connection:
 
 
 async def _connect(netns_path: str, family: int, address: str, port: int) -> Connection:
-    made = await asyncio.to_thread(socket_in, netns_path, family)
+    made = await _make(netns_path, family)
     try:
         made.setblocking(False)
         async with asyncio.timeout(CONNECT_SECONDS):
@@ -40,6 +40,21 @@ async def _connect(netns_path: str, family: int, address: str, port: int) -> Con
     except BaseException:
         made.close()
         raise
+
+
+async def _make(netns_path: str, family: int) -> socket.socket:
+    """Make the socket in a thread; one that nobody waits for any more is closed when it comes."""
+    making = asyncio.ensure_future(asyncio.to_thread(socket_in, netns_path, family))
+    try:
+        return await asyncio.shield(making)
+    except asyncio.CancelledError:
+        making.add_done_callback(_close_late)
+        raise
+
+
+def _close_late(making: "asyncio.Future[socket.socket]") -> None:
+    if not making.cancelled() and making.exception() is None:
+        making.result().close()
 
 
 def socket_in(netns_path: str, family: int) -> socket.socket:

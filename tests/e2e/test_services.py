@@ -25,7 +25,7 @@ def from_pod(cluster, namespace, address, port):
     """Return the name of the pod that answers a request made in a pod, or what went wrong."""
     items = cluster.get("pods", "-n", namespace, "-l", "app=web")["items"]
     # Not `wget -T`: Debian's static busybox crashes in it.
-    command = ("timeout", "5", "wget", "-q", "-O", "-", f"http://{address}:{port}/etc/hosts")
+    command = ("busybox", "timeout", "5", "wget", "-q", "-O", "-", f"http://{address}:{port}/etc/hosts")
     done = cluster.run("kubectl", "exec", "-n", namespace, items[0]["metadata"]["name"], "--", *command, check=False)
     for pod in items:
         if pod["status"].get("podIP") and f"{pod['status']['podIP']}\t" in done.stdout:

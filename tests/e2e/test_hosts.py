@@ -115,6 +115,7 @@ def test_the_api_server_reaches_pods_and_agents_of_every_host(hosts):
         assert hosts.cluster.kubectl("logs", f"web-{node}") == ""
 
 
+@pytest.mark.parametrize("hosts_cluster", ["process"], indirect=True)
 def test_a_host_cut_off_is_not_ready_and_is_healed(hosts):
     """K75: the others go on; after the healing nothing has been started twice."""
     before = hosts.pod("node2")["status"]["containerStatuses"][0]["containerID"]
@@ -133,6 +134,7 @@ def test_a_host_cut_off_is_not_ready_and_is_healed(hosts):
     assert hosts.pod("node2")["status"]["containerStatuses"][0]["containerID"] == before
 
 
+@pytest.mark.parametrize("hosts_cluster", ["process"], indirect=True)
 def test_a_host_is_switched_off_and_on(hosts):
     hosts.windlass("host", "stop", "node3")
     assert "stopped" in hosts.windlass("host", "list")
@@ -142,6 +144,7 @@ def test_a_host_is_switched_off_and_on(hosts):
     hosts.everybody_reaches_everybody()
 
 
+@pytest.mark.parametrize("hosts_cluster", ["process"], indirect=True)
 def test_another_up_changes_nothing_and_down_leaves_nothing(hosts):
     cluster, data_dir = hosts.cluster, DataDir(hosts.cluster.data_dir)
     agent = cluster.process("hostagent-node1")

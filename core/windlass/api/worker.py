@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import logging
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeAlias
@@ -50,6 +51,13 @@ class Worker(UvicornWorker):  # type: ignore[misc]  # untyped library
         "proxy_headers": False,
         "timeout_graceful_shutdown": GRACE_SECONDS,
     }
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # uvicorn's own words go the way of ours, one structured record per line, not through gunicorn's format.
+        server = logging.getLogger("uvicorn.error")
+        server.handlers = []
+        server.propagate = True
 
 
 def build_server(options: ServerOptions) -> Any:

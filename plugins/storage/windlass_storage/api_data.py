@@ -1,6 +1,7 @@
 """configMap, secret, downwardAPI, projected: data of the API as files that change all at once."""
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,7 +19,7 @@ TOKEN_MODE_WITH_GROUP = 0o600
 KINDS = {"configMap": "ConfigMap", "secret": "Secret"}
 
 
-class ApiDataDriver(EphemeralDriver):
+class ApiDataDriver(EphemeralDriver, ABC):
     """Writes a payload into the pod's directory; read-only for containers. In memory unless it is a mere ConfigMap."""
 
     source = ""
@@ -47,11 +48,11 @@ class ApiDataDriver(EphemeralDriver):
         added = 0 if group is None else trees.READ_ONLY
         atomic_writer.write(request.target, files, prepare=prepare, added_bits=added)
 
+    @abstractmethod
     async def payload(
         self, source: Obj, request: PublishRequest, access: VolumeAccess
     ) -> tuple[dict[str, FileContent], float | None]:
         """Return the files, and after how many seconds to look again. Raises VolumeDriverError."""
-        raise NotImplementedError
 
 
 class ConfigMapDriver(ApiDataDriver):

@@ -8,7 +8,7 @@ import ctypes
 import os
 import re
 import subprocess
-from collections import Counter
+from collections import Counter, defaultdict
 from contextlib import suppress
 
 import pytest
@@ -121,6 +121,7 @@ class Leaders:
     def __init__(self, lease):
         self.lease = lease
         self.told = []
+        self._wrote = defaultdict(asyncio.Event)
         self._tasks = []
 
     def candidate(self, name, client):
@@ -144,7 +145,13 @@ class Leaders:
             body = {"metadata": {"name": f"{self.lease}-{name}-{number}", "labels": {"of": self.lease, "epoch": name}}}
             with suppress(ApiError):
                 await client.create(CONFIGMAPS, body, "default")
+                self._wrote[name].set()
             await asyncio.sleep(0.02)
+
+    async def until_written(self, name):
+        """Return when a candidate has written as a leader."""
+        async with asyncio.timeout(GUARD_SECONDS):
+            await self._wrote[name].wait()
 
     async def until(self, name, what):
         async with asyncio.timeout(GUARD_SECONDS):
@@ -214,14 +221,14 @@ async def test_a_leader_whose_server_is_cut_off_ends_before_another_leads(
     try:
         load.start(load_clients)
         leaders.candidate("one", clients[0])
-        await leaders.until("one", "leads")
+        await leaders.until_written("one")
         leaders.candidate("two", clients[1])
         threads = near.threads()
         drop(f"tcp dport {follower.client_port}", f"tcp sport {follower.client_port}")
         await leaders.until("one", "ended")
         near_ready = await asyncio.to_thread(near.request, "GET", "/readyz")
         near_live = await asyncio.to_thread(near.request, "GET", "/livez")
-        await leaders.until("two", "leads")
+        await leaders.until_written("two")
         during = near.threads()
         drop.heal()
         await ready(clients[0])

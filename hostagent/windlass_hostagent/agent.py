@@ -99,7 +99,7 @@ class HostAgent:
             clock=clock,
             capacity=capacity,
             images=ImagePuller(runtime, clock),
-            fetch=ObjectFetcher(client, clock),
+            fetch=ObjectFetcher(client),
             allocatable=allocatable(capacity, settings.care.reserved, settings.care.thresholds),
             data_dir=settings.data_dir,
             options=settings.pod_options,

@@ -13,7 +13,8 @@ from windlass.logs import get_logger
 from windlass.plugin.hostfs import trees
 from windlass.plugin.interfaces.runtime import Mount
 from windlass.plugin.interfaces.volume import NodeVolumeDriver, Published, PublishRequest, VolumeAccess
-from windlass_hostagent.pods.volumes.objects import Key, WatchedObjects
+from windlass_hostagent.fetch import Key
+from windlass_hostagent.pods.volumes.objects import WatchedObjects
 from windlass_hostagent.pods.volumes.records import PodVolume, PodVolumes
 from windlass_hostagent.pods.volumes.subpaths import bind_subpath
 from windlass_hostagent.pods.volumes.tokens import PodTokens

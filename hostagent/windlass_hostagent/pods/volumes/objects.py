@@ -9,26 +9,19 @@ from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
 
-from windlass.apis.resources import CONFIGMAPS, SECRETS
 from windlass.client.informer import Informer
 from windlass.clock import Clock
-from windlass.errors import NotFoundError
+from windlass_hostagent.fetch import RESOURCES, Key, ObjectFetcher
 
 Obj = dict[str, Any]
-Key = tuple[str, str, str]
-"""(kind, namespace, name)."""
-RESOURCES = {"ConfigMap": CONFIGMAPS, "Secret": SECRETS}
 
 
 class WatchedObjects:
-    """Reads objects, and tells `on_change` the key of one that is no longer what was read last.
-
-    Pods that start together share one read.
-    """
+    """Reads objects, and tells `on_change` the key of one that is no longer what was read last."""
 
     def __init__(self, client: Any, clock: Clock, on_change: Callable[[Key], None]) -> None:
         self._client = client
-        self._reading: dict[Key, asyncio.Task[Obj | None]] = {}
+        self._fetch = ObjectFetcher(client)
         self._clock = clock
         self._on_change = on_change
         self._holders: defaultdict[Key, set[str]] = defaultdict(set)
@@ -44,32 +37,11 @@ class WatchedObjects:
         if informer is not None and informer.has_synced:
             obj = informer.get(namespace, name)
         else:
-            obj = await self._shared_read(key)
+            obj = await self._fetch(kind, namespace, name)
         self._read[key] = _version(obj)
         if obj is None or not obj.get("immutable"):
             self._hold(holder, key)
         return obj
-
-    async def _shared_read(self, key: Key) -> Obj | None:
-        """Join the read that is under way, or begin one; whoever is cancelled takes nothing from the others."""
-        reading = self._reading.get(key)
-        if reading is None:
-            reading = self._reading[key] = asyncio.ensure_future(self._get(key))
-            reading.add_done_callback(lambda task: self._read_done(key, task))
-        return await asyncio.shield(reading)
-
-    def _read_done(self, key: Key, task: "asyncio.Task[Obj | None]") -> None:
-        del self._reading[key]
-        if not task.cancelled():
-            task.exception()  # those who waited have raised it; if all of them left, nobody needs it
-
-    async def _get(self, key: Key) -> Obj | None:
-        kind, namespace, name = key
-        try:
-            found: Obj = await self._client.get(RESOURCES[kind], name, namespace)
-        except NotFoundError:
-            return None
-        return found
 
     def drop(self, holder: str) -> None:
         """Stop watching what only this holder wanted."""

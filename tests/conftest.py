@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from windlass.testing.dockerd import busybox_path
+
 # How long an example takes says how busy the machine is, not whether the code is right.
 settings.register_profile("windlass", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("windlass")
@@ -31,11 +33,26 @@ def _lacks_kubectl() -> str:
     return "" if shutil.which("kubectl") else "needs kubectl"
 
 
+def _lacks_busybox() -> str:
+    return "" if busybox_path() else "needs Debian package busybox-static"
+
+
+def _lacks_dbus() -> str:
+    return "" if shutil.which("dbus-daemon") else "needs dbus-daemon (Debian package dbus)"
+
+
+def _lacks_nginx() -> str:
+    return "" if shutil.which("nginx") or Path("/usr/sbin/nginx").exists() else "needs Debian package nginx"
+
+
 NEEDS: dict[str, Callable[[], str]] = {
     "root": _lacks_root,
     "docker": _lacks_docker,
     "zookeeper": _lacks_zookeeper,
     "kubectl": _lacks_kubectl,
+    "busybox": _lacks_busybox,
+    "dbus": _lacks_dbus,
+    "nginx": _lacks_nginx,
 }
 
 

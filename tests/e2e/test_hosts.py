@@ -2,7 +2,6 @@
 
 import io
 import json
-import os
 import subprocess
 import tarfile
 from hashlib import sha256
@@ -12,12 +11,9 @@ import pytest
 
 from windlass.cli.datadir import DataDir
 from windlass.cli.hosts import cluster_tag, runtime_dir
-from windlass.testing.dockerd import busybox_layer, busybox_path
+from windlass.testing.dockerd import busybox_layer
 
-pytestmark = [
-    pytest.mark.root,
-    pytest.mark.skipif(os.geteuid() != 0 or busybox_path() is None, reason="needs root and busybox-static"),
-]
+pytestmark = [pytest.mark.root, pytest.mark.busybox]
 NODES = ("node1", "node2", "node3")
 SCRIPT = "trap 'exit 0' TERM; mkdir -p /tmp/www; hostname > /tmp/www/name; httpd -p 8080 -h /tmp/www; while :; do sleep 1; done"
 

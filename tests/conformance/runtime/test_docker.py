@@ -1,22 +1,13 @@
 """The docker runtime against the suite of all runtimes, on a daemon of its own."""
 
-import os
-import shutil
 
 import pytest
 
 from windlass.testing.conformance.runtime import RuntimeConformance
-from windlass.testing.dockerd import PrivateDockerd, busybox_path
+from windlass.testing.dockerd import PrivateDockerd
 from windlass_runtime.docker.driver import build
 
-pytestmark = [
-    pytest.mark.docker,
-    pytest.mark.root,
-    pytest.mark.skipif(
-        os.geteuid() != 0 or shutil.which("dockerd") is None or busybox_path() is None,
-        reason="needs root, dockerd and busybox-static",
-    ),
-]
+pytestmark = [pytest.mark.docker, pytest.mark.busybox]
 
 
 @pytest.fixture(scope="module")

@@ -1,18 +1,17 @@
 """The process runtime against the suite of all runtimes: isolated as root, plain without."""
 
 import io
-import os
 import tarfile
 
 import pytest
 
 from windlass.testing.conformance.runtime import RuntimeConformance
-from windlass.testing.dockerd import busybox_layer, busybox_path
+from windlass.testing.dockerd import busybox_layer
 from windlass_runtime.process.driver import build
 
 
 @pytest.mark.root
-@pytest.mark.skipif(os.geteuid() != 0 or busybox_path() is None, reason="needs root and busybox-static")
+@pytest.mark.busybox
 class TestIsolated(RuntimeConformance):
     @pytest.fixture
     async def driver(self, tmp_path):

@@ -2,7 +2,6 @@
 
 import io
 import json
-import os
 import subprocess
 import sys
 import tarfile
@@ -10,12 +9,9 @@ from hashlib import sha256
 
 import pytest
 
-from windlass.testing.dockerd import busybox_layer, busybox_path
+from windlass.testing.dockerd import busybox_layer
 
-pytestmark = [
-    pytest.mark.root,
-    pytest.mark.skipif(os.geteuid() != 0 or busybox_path() is None, reason="needs root and busybox-static"),
-]
+pytestmark = [pytest.mark.root, pytest.mark.busybox]
 USERS = b"root:x:0:0:root:/root:/bin/sh\napp:x:1000:1000::/home/app:/bin/sh\n"
 
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import shutil
 import subprocess
 
 import pytest
@@ -15,7 +14,7 @@ from windlass_hostagent.shutdown.guard import ShutdownGuard
 from windlass_hostagent.shutdown.logind import Logind, LogindUnavailableError
 from windlass_hostagent.shutdown.plan import ShutdownPolicy
 
-pytestmark = pytest.mark.skipif(shutil.which("dbus-daemon") is None, reason="no dbus-daemon (Debian package dbus)")
+pytestmark = pytest.mark.dbus
 HANG_SECONDS = 30
 
 

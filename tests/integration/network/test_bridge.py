@@ -1,7 +1,6 @@
 """The bridge network against the suite of all networks, in a network namespace of its own."""
 
 import contextlib
-import os
 import subprocess
 
 import pytest
@@ -11,7 +10,7 @@ from windlass.testing.conformance.network import NetworkConformance
 from windlass_network.bridge import links
 from windlass_network.bridge.driver import BridgeDriver
 
-pytestmark = [pytest.mark.root, pytest.mark.skipif(os.geteuid() != 0, reason="needs root")]
+pytestmark = pytest.mark.root
 POD_CIDR = "10.201.7.0/28"
 
 

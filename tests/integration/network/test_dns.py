@@ -3,7 +3,6 @@
 import asyncio
 import ctypes
 import os
-import shutil
 import subprocess
 import sys
 import threading
@@ -19,7 +18,7 @@ from windlass_hostagent.dns_server.node_dns import DnsSettings, NodeDns
 from windlass_network.bridge import links
 from windlass_network.bridge.driver import BridgeDriver
 
-pytestmark = [pytest.mark.root, pytest.mark.skipif(os.geteuid() != 0, reason="needs root")]
+pytestmark = pytest.mark.root
 POD_CIDR = "10.201.8.0/28"
 SERVICE_CIDR = "10.202.0.0/16"
 
@@ -170,7 +169,7 @@ async def test_names_outside_are_refused_without_an_upstream(pod):
     assert _ask(path, server, "example.com").header.rcode == 5
 
 
-@pytest.mark.skipif(shutil.which("busybox") is None, reason="needs busybox")
+@pytest.mark.busybox
 async def test_busyboxs_nslookup_understands_the_answers(pod):
     path, server = pod
     assert "10.202.0.9" in _run(path, "busybox", "nslookup", "web.shop.svc.cluster.local", server, check=False)

@@ -3,7 +3,6 @@
 import asyncio
 import http.client
 import importlib.util
-import shutil
 import ssl
 import threading
 from collections import Counter
@@ -18,9 +17,7 @@ from windlass.testing.ports import free_port
 from windlass_network.ingress.nginx import Nginx
 from windlass_network.ingress.nginx_config import Listen, render
 
-pytestmark = pytest.mark.skipif(
-    not (shutil.which("nginx") or Path("/usr/sbin/nginx").exists()), reason="needs nginx (Debian: nginx-light)"
-)
+pytestmark = pytest.mark.nginx
 HERE = Path(__file__)
 _spec = importlib.util.spec_from_file_location("ingress_objects", HERE.parents[2] / "unit/network/ingress/test_plan.py")
 objects = importlib.util.module_from_spec(_spec)

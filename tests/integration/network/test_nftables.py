@@ -46,7 +46,7 @@ from windlass_network.bridge import links
 from windlass_network.nftables.driver import NftablesProxy
 from windlass_network.nftables.nft import Nft
 
-pytestmark = [pytest.mark.root, pytest.mark.skipif(os.geteuid() != 0, reason="needs root")]
+pytestmark = pytest.mark.root
 VIP, NODE_IP, CLIENT_IP = "10.96.0.20", "192.0.2.1", "192.0.2.2"
 ANSWER = """
 import socket, socketserver, sys, threading

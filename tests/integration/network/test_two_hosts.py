@@ -1,7 +1,6 @@
 """The bridge network on two hosts: real namespaces, a real link between them, real pings."""
 
 import asyncio
-import os
 import subprocess
 
 import pytest
@@ -12,7 +11,7 @@ from windlass.testing.conformance.network import NetworkConformance
 from windlass_network.bridge import links
 from windlass_network.bridge.driver import BridgeDriver
 
-pytestmark = [pytest.mark.root, pytest.mark.skipif(os.geteuid() != 0, reason="needs root")]
+pytestmark = pytest.mark.root
 HOSTS = {
     "one": ("192.0.2.1", ("10.202.1.0/24", "fd00:202:1::/64")),
     "two": ("192.0.2.2", ("10.202.2.0/24", "fd00:202:2::/64")),

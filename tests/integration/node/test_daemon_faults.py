@@ -5,6 +5,7 @@ import signal
 import socket
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -80,48 +81,56 @@ class HangingProxy:
         self.path, self.upstream = path, upstream
         self.victim = b"nobody"
         self.hung: list[socket.socket] = []
+        self._closing = threading.Event()
         self._server = socket.socket(socket.AF_UNIX)
         self._server.bind(str(path))
         self._server.listen(256)
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._threads = [threading.Thread(target=self._accept, daemon=True)]
+        self._threads[0].start()
 
     def _accept(self) -> None:
-        while True:
+        while not self._closing.is_set():
             try:
                 client, _ = self._server.accept()
             except OSError:
                 return
-            threading.Thread(target=self._serve, args=(client,), daemon=True).start()
+            self._threads.append(threading.Thread(target=self._serve, args=(client,), daemon=True))
+            self._threads[-1].start()
 
     def _serve(self, client: socket.socket) -> None:
-        upstream = socket.socket(socket.AF_UNIX)
-        upstream.connect(str(self.upstream))
-        threading.Thread(target=self._copy, args=(upstream, client), daemon=True).start()
-        try:
-            while data := client.recv(65536):
-                if b"/containers/" + self.victim in data and b"/json" in data.split(b"\r\n", 1)[0]:
-                    self.hung.append(client)
-                    return
-                upstream.sendall(data)
-        except OSError:
-            return
-        finally:
-            if client not in self.hung:
-                upstream.close()
+        with client, socket.socket(socket.AF_UNIX) as upstream:
+            upstream.connect(str(self.upstream))
+            answers = threading.Thread(target=self._copy, args=(upstream, client), daemon=True)
+            answers.start()
+            with suppress(OSError):
+                self._ask(client, upstream)
+            with suppress(OSError):
+                upstream.shutdown(socket.SHUT_RDWR)
+            answers.join()
+
+    def _ask(self, client: socket.socket, upstream: socket.socket) -> None:
+        while data := client.recv(65536):
+            if b"/containers/" + self.victim in data and b"/json" in data.split(b"\r\n", 1)[0]:
+                self.hung.append(client)
+                self._closing.wait()
+                return
+            upstream.sendall(data)
 
     def _copy(self, source: socket.socket, target: socket.socket) -> None:
-        try:
+        with suppress(OSError):
             while data := source.recv(65536):
                 target.sendall(data)
-        except OSError:
-            return
-        finally:
-            target.close()
+        with suppress(OSError):
+            target.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
+        """End every connection and wait for it: nothing stays open behind a test."""
+        self._closing.set()
+        self._server.shutdown(socket.SHUT_RDWR)
+        self._threads[0].join()
         self._server.close()
-        for client in self.hung:
-            client.close()
+        for thread in self._threads:
+            thread.join()
 
 
 @pytest.fixture

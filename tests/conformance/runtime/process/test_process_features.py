@@ -12,13 +12,9 @@ import pytest
 
 from windlass.errors import RuntimeDriverError
 from windlass.plugin.interfaces.runtime import ContainerResources, ContainerState, Device, Mount, RuntimeEvent
-from windlass.testing.dockerd import busybox_path
 from windlass_runtime.process import cgroups
 
-pytestmark = [
-    pytest.mark.root,
-    pytest.mark.skipif(os.geteuid() != 0 or busybox_path() is None, reason="needs root and busybox-static"),
-]
+pytestmark = [pytest.mark.root, pytest.mark.busybox]
 WAIT_SECONDS = 30
 
 

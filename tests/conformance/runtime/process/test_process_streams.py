@@ -1,19 +1,14 @@
 """Exec, attach and terminals of the process runtime. Needs root."""
 
 import asyncio
-import os
 
 import pytest
 
 from windlass.errors import RuntimeDriverError
 from windlass.plugin.interfaces.runtime import ContainerResources, ContainerState, ExecTimeoutError
-from windlass.testing.dockerd import busybox_path
 from windlass_runtime.process.driver import build
 
-pytestmark = [
-    pytest.mark.root,
-    pytest.mark.skipif(os.geteuid() != 0 or busybox_path() is None, reason="needs root and busybox-static"),
-]
+pytestmark = [pytest.mark.root, pytest.mark.busybox]
 WAIT_SECONDS = 30
 
 

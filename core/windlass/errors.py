@@ -8,6 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+NAMESPACE_TERMINATING = "NamespaceTerminating"
+"""Cause of a create that was refused because the namespace is on its way out."""
+
 
 class WindlassError(Exception):
     """Root of every error that Windlass raises on purpose."""
@@ -104,6 +107,16 @@ class ApiError(WindlassError):
         self.message = message
         self.details = details or ErrorDetails()
         self.metadata = metadata or {}
+
+    def has_cause(self, reason: str) -> bool:
+        """Say whether one of the causes has that reason."""
+        return any(cause.reason == reason for cause in self.details.causes)
+
+    @property
+    def namespace_is_going(self) -> bool:
+        """True when the request was refused because its namespace is being deleted, or has been: no failure, an end."""
+        gone = self.code == 404 and self.details.kind == "namespaces"
+        return gone or self.has_cause(NAMESPACE_TERMINATING)
 
 
 class BadRequestError(ApiError):

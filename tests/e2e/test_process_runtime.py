@@ -1,5 +1,6 @@
 """A manifest becomes running containers without any daemon: the agent and the kernel are enough."""
 
+import json
 import os
 import signal
 import urllib.request
@@ -86,3 +87,25 @@ def test_agent_killed_and_started_again_adopts_what_runs(process_cluster, namesp
 def test_a_deleted_deployment_leaves_no_process(process_cluster, namespace, kubectl, web):
     kubectl("delete", web, "--cascade=foreground", "--timeout=60s")
     process_cluster.wait(lambda: processes(namespace) == {})
+
+
+def test_each_replica_serves_its_own_name(process_cluster, namespace, kubectl):
+    """C137: every pod of a ReplicationController answers with its own name."""
+    script = f": {namespace}; mkdir /tmp/w; hostname >/tmp/w/name; busybox httpd -p 8080 -h /tmp/w; echo up; {SCRIPT}"
+    container = {"name": "c", "image": "host", "imagePullPolicy": "Never", "command": ["sh", "-c", script]}
+    body = {
+        "apiVersion": "v1", "kind": "ReplicationController", "metadata": {"name": "names"},
+        "spec": {"replicas": 2, "template": {
+            "metadata": {"labels": {"app": "web"}},
+            "spec": {"terminationGracePeriodSeconds": 1, "containers": [container]},
+        }},
+    }  # fmt: skip
+    process_cluster.kubectl("-n", namespace, "create", "-f", "-", text=json.dumps(body))
+    kubectl("wait", "rc/names", "--for=jsonpath={.status.readyReplicas}=2", "--timeout=90s")
+    running = pods(process_cluster, namespace)
+    assert len(running) == 2
+    for pod in running:
+        name = pod["metadata"]["name"]
+        process_cluster.wait(lambda name=name: "up" in kubectl("logs", name))
+        with urllib.request.urlopen(f"http://{pod['status']['podIP']}:8080/name", timeout=10) as answer:
+            assert answer.read().decode().strip() == name

@@ -1,6 +1,6 @@
 """Objects live in namespaces that exist and are not going away."""
 
-from windlass.errors import ErrorDetails, FieldError, ForbiddenError, NotFoundError
+from windlass.errors import NAMESPACE_TERMINATING, ErrorDetails, FieldError, ForbiddenError, NotFoundError
 from windlass.plugin.interfaces.admission import AdmissionRequest
 
 PROTECTED = frozenset({"default", "kube-system", "kube-public"})
@@ -36,6 +36,6 @@ class NamespaceLifecycle:
                     group=request.group,
                     kind=request.resource,
                     name=request.name,
-                    causes=(FieldError("metadata.namespace", reason, "NamespaceTerminating"),),
+                    causes=(FieldError("metadata.namespace", reason, NAMESPACE_TERMINATING),),
                 ),
             )

@@ -21,6 +21,7 @@ async def reconcile_loop(queue: WorkQueue, reconcile: Reconcile, *, controller: 
     """Work on the queue's keys until cancelled.
 
     A key whose reconcile raises is logged and comes again with back-off; a conflict is no news, just an old cache.
+    One that may create nothing because its namespace is going needs nothing any more: its deletion brings it back.
     """
     async with asyncio.TaskGroup() as group:
         group.create_task(queue.run())
@@ -46,14 +47,25 @@ async def reconcile_once(queue: WorkQueue, reconcile: Reconcile, key: str, contr
         RECONCILES.labels(controller, "conflict").inc()
         log.debug("reconcile_conflict", controller=controller, key=key, error=str(error))
         queue.retry(key)
-    except Exception as error:  # the top of the loop: one bad key must not stop the others
-        RECONCILES.labels(controller, "error").inc()
-        wait = float(error.details.retry_after_seconds) if isinstance(error, ApiError) else 0.0
-        delay = queue.retry(key, at_least_seconds=wait)
-        log.warning("reconcile_failed", controller=controller, key=key, error=repr(error), retry_seconds=delay,
-                    exc_info=not isinstance(error, ApiError))
+    except ApiError as error:
+        if error.namespace_is_going:
+            RECONCILES.labels(controller, "namespace_going").inc()
+            log.debug("reconcile_in_terminating_namespace", controller=controller, key=key, error=str(error))
+            queue.forget(key)
+            return
+        _failed(queue, key, controller, error)
+    except Exception as error:  # noqa: BLE001 - the top of the loop: one bad key must not stop the others
+        _failed(queue, key, controller, error)
     else:
         RECONCILES.labels(controller, "ok").inc()
         queue.forget(key)
         if again is not None:
             queue.add_after(key, again)
+
+
+def _failed(queue: WorkQueue, key: str, controller: str, error: Exception) -> None:
+    RECONCILES.labels(controller, "error").inc()
+    wait = float(error.details.retry_after_seconds) if isinstance(error, ApiError) else 0.0
+    delay = queue.retry(key, at_least_seconds=wait)
+    told = None if isinstance(error, ApiError) else error
+    log.warning("reconcile_failed", controller=controller, key=key, error=repr(error), retry_seconds=delay, exc_info=told)

@@ -145,6 +145,9 @@ class EventRecorder:
             try:
                 await self._write_once(news)
             except ApiError as error:
+                if error.namespace_is_going:  # nobody will look for news there
+                    self._drop("namespace_going")
+                    return
                 last = attempt == ATTEMPTS - 1
                 if last or (error.code < 500 and error.code != 429):
                     self._drop("refused")

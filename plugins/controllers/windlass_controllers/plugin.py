@@ -54,6 +54,9 @@ def register_controllers() -> Sequence[ControllerRegistration]:
     from windlass_controllers.nodelifecycle.controller import NodeLifecycleController  # noqa: PLC0415
     from windlass_controllers.podgc.controller import PodGcController  # noqa: PLC0415
     from windlass_controllers.replicaset.controller import ReplicaSetController  # noqa: PLC0415
+    from windlass_controllers.replicationcontroller.controller import (  # noqa: PLC0415
+        ReplicationControllerController,
+    )
     from windlass_controllers.rootcapublisher.controller import RootCaPublisher  # noqa: PLC0415
     from windlass_controllers.serviceaccount.controller import ServiceAccountController  # noqa: PLC0415
     from windlass_controllers.statefulset.controller import StatefulSetController  # noqa: PLC0415
@@ -74,6 +77,7 @@ def register_controllers() -> Sequence[ControllerRegistration]:
         ControllerRegistration("nodelifecycle", NodeLifecycleController),
         ControllerRegistration("podgc", PodGcController),
         ControllerRegistration("replicaset", ReplicaSetController),
+        ControllerRegistration("replicationcontroller", ReplicationControllerController),
         ControllerRegistration("root-ca-certificate-publisher", RootCaPublisher),
         ControllerRegistration("serviceaccount", ServiceAccountController),
         ControllerRegistration("statefulset", StatefulSetController),

@@ -33,7 +33,7 @@ class PodWriter:
         try:
             pod = await self._create_once(owner, build)
         except ApiError as error:
-            if not _namespace_is_going(error):
+            if not error.namespace_is_going:
                 self.tell(owner, "Warning", "FailedCreate", f"Error creating: {error}")
             raise
         self._expected.wrote(key, pod)
@@ -80,7 +80,3 @@ class PodWriter:
 def _is_of(pod: Obj, owner: Obj) -> bool:
     references = pod["metadata"].get("ownerReferences") or ()
     return any(reference.get("uid") == owner["metadata"]["uid"] for reference in references)
-
-
-def _namespace_is_going(error: ApiError) -> bool:
-    return any(cause.reason == "NamespaceTerminating" for cause in error.details.causes)

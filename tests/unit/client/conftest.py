@@ -12,8 +12,9 @@ from windlass.errors import UnavailableError
 from windlass.testing.clock import FakeClock
 
 
-def status(code, reason, message=""):
-    body = {"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": code, "reason": reason, "message": message}
+def status(code, reason, message="", details=None):
+    body = {"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": code, "reason": reason, "message": message,
+            "details": details or {}}
     return HttpResponse(code, {}, json.dumps(body).encode())
 
 

@@ -68,3 +68,11 @@ async def test_a_refused_event_is_dropped_at_once(api, recorder):
     await recorder.flush()
     assert len(api.requests) == 1
     assert recorder.statistics()["dropped"] == 1
+
+
+async def test_events_of_a_namespace_that_goes_are_dropped_in_silence(api, recorder, caplog):
+    api.refuse[("POST", WHERE)] = (404, "NotFound", "gone", {"kind": "namespaces", "name": "default"})
+    recorder.event(POD, "Normal", "Told", "x")
+    await recorder.flush()
+    assert (len(api.requests), recorder.statistics()["dropped"]) == (1, 1)
+    assert not caplog.records

@@ -5,7 +5,15 @@ from hypothesis import strategies as st
 
 from windlass.client.reconcile import reconcile_loop, reconcile_once
 from windlass.client.workqueue import WorkQueue
-from windlass.errors import ConflictError, ErrorDetails, TooManyRequestsError
+from windlass.errors import (
+    NAMESPACE_TERMINATING,
+    ConflictError,
+    ErrorDetails,
+    FieldError,
+    ForbiddenError,
+    NotFoundError,
+    TooManyRequestsError,
+)
 
 
 async def test_a_key_waits_once_and_is_worked_on_by_one(clock):
@@ -87,3 +95,19 @@ async def test_retry_after_is_obeyed(clock):
     await reconcile_once(queue, conflict, "b", "test")
     assert queue._due["a"] == 30
     assert queue._due["b"] < 1
+
+
+async def test_a_key_of_a_namespace_that_goes_is_left_alone(clock, caplog):
+    """A create that is refused for that reason is an end, not a failure: no retry, no warning."""
+    queue, cause = WorkQueue(clock), FieldError("metadata.namespace", "going", NAMESPACE_TERMINATING)
+
+    async def refused(key):
+        raise ForbiddenError("no new content", details=ErrorDetails(causes=(cause,)))
+
+    async def too_late(key):
+        raise NotFoundError('namespaces "gone" not found', details=ErrorDetails(kind="namespaces", name="gone"))
+
+    await reconcile_once(queue, refused, "going/a", "test")
+    await reconcile_once(queue, too_late, "gone/b", "test")
+    assert queue.statistics()["delayed"] == 0
+    assert not [record for record in caplog.records if record.levelname == "WARNING"]

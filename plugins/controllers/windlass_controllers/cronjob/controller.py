@@ -69,7 +69,8 @@ class CronJobController:
                 self._recorder.event(cron_job, "Warning", "FailedCreate", f"Error creating job: {name} is another's")
                 return
         except ApiError as error:
-            self._recorder.event(cron_job, "Warning", "FailedCreate", f"Error creating job: {error}")
+            if not error.namespace_is_going:
+                self._recorder.event(cron_job, "Warning", "FailedCreate", f"Error creating job: {error}")
             raise
         self._expected.wrote(key, made)
         self._recorder.event(cron_job, "Normal", "SuccessfulCreate", f"Created job {name}")

@@ -41,6 +41,15 @@ def job_name(cron_job: Mapping[str, Any], due: datetime) -> str:
     return f"{cron_job['metadata']['name']}-{int(due.timestamp()) // 60}"
 
 
+def is_scheduled(cron_job: Mapping[str, Any], job: Mapping[str, Any]) -> bool:
+    """Say whether the clock began a Job, and not somebody by hand (`kubectl create job --from`)."""
+    moment = (job["metadata"].get("annotations") or {}).get(SCHEDULED)
+    try:
+        return moment is not None and job["metadata"]["name"] == job_name(cron_job, parse_rfc3339(moment))
+    except ValueError:
+        return False
+
+
 def new_job(cron_job: Mapping[str, Any], due: datetime) -> Obj:
     """Build the Job that is due."""
     template = cron_job["spec"].get("jobTemplate") or {}
@@ -85,8 +94,9 @@ def plan_cron(cron_job: Mapping[str, Any], jobs: Sequence[Obj], now: datetime) -
     """Return what to do for a CronJob with the Jobs that it owns. Raises ScheduleError."""
     spec, status = cron_job["spec"], cron_job.get("status") or {}
     owned = [j for j in jobs if (get_controller_of(j) or {}).get("uid") == cron_job["metadata"]["uid"]]
-    running = [j for j in owned if not is_finished(j)]
-    plan = CronPlan(status=_status(status, owned, running))
+    listed = {a.get("uid"): a.get("name") for a in status.get("active") or ()}
+    running = [j for j in owned if not is_finished(j) and (j["metadata"]["uid"] in listed or is_scheduled(cron_job, j))]
+    plan = CronPlan(status=_status(status, owned, running), events=_news(owned, running, listed))
     plan.delete = _expired(spec, owned)
     if spec.get("suspend") or is_being_deleted(cron_job):
         return plan
@@ -130,6 +140,23 @@ def _status(before: Mapping[str, Any], owned: Sequence[Obj], running: Sequence[O
     if newest:
         status["lastSuccessfulTime"] = newest
     return status
+
+
+def _news(owned: Sequence[Obj], running: Sequence[Obj], listed: Mapping[Any, Any]) -> list[tuple[str, str, str]]:
+    """Tell what became of the Jobs that were active, and which run without having been begun here.
+
+    A Job begun by hand is no active one, as in Kubernetes: no concurrency policy looks at it.
+    """
+    uids, active = {j["metadata"]["uid"] for j in owned}, {j["metadata"]["uid"] for j in running}
+    news = [("Normal", "MissingJob", f"Active job went missing: {name}") for uid, name in listed.items() if uid not in uids]
+    for job in owned:
+        name, ended, uid = job["metadata"]["name"], finished_as(job), job["metadata"]["uid"]
+        if ended and uid in listed:
+            news.append(("Normal", "SawCompletedJob", f"Saw completed job: {name}, condition: {ended}"))
+        elif not ended and uid not in active:
+            message = f"Saw a job that the controller did not create or forgot: {name}"
+            news.append(("Warning", "UnexpectedJob", message))
+    return news
 
 
 def reference(job: Mapping[str, Any]) -> Obj:

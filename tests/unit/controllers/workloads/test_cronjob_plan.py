@@ -96,11 +96,71 @@ def test_what_is_too_late_is_left_out():
     [("Allow", True, [], []), ("Forbid", False, [], ["JobAlreadyActive"]), ("Replace", True, ["old"], [])],
 )
 def test_concurrency(policy, creates, deletes, told):
-    plan = plan_cron(cron(concurrencyPolicy=policy), [job("old")], NOW)
+    plan = plan_cron(cron(concurrencyPolicy=policy, status={"active": [{"name": "old", "uid": "old"}]}), [job("old")], NOW)
     assert (plan.create is not None) == creates
     assert [j["metadata"]["name"] for j in plan.delete] == deletes
     assert [reason for _, reason, _ in plan.events] == told
     assert ("lastScheduleTime" in plan.status) == creates
+
+
+def run_for(minutes, **spec):
+    """Let the minutes pass with Jobs that never end; return the last status, all Jobs made, and those that were deleted."""
+    made, deleted, status = [], [], {"lastScheduleTime": rfc3339(NOW)}
+    for minute in range(1, minutes + 1):
+        alive = [j for j in made if j["metadata"]["uid"] not in {d["metadata"]["uid"] for d in deleted}]
+        plan = plan_cron(cron(schedule="* * * * *", status=status, **spec), alive, NOW + timedelta(minutes=minute))
+        deleted += plan.delete
+        if plan.create is not None:
+            created = plan.create
+            created["metadata"]["uid"] = created["metadata"]["name"]
+            made.append(created)
+        status = plan.status
+    return status, made, deleted
+
+
+def test_a_suspended_one_makes_nothing_for_minutes():
+    """C095."""
+    assert run_for(5, suspend=True) == ({"lastScheduleTime": rfc3339(NOW), "active": []}, [], [])
+
+
+def test_replace_keeps_one_and_allow_keeps_all():
+    """C097, C098: with Jobs that outlast the minute."""
+    _, made, deleted = run_for(4, concurrencyPolicy="Replace")
+    assert (len(made), len(deleted)) == (4, 3)
+    status, made, deleted = run_for(4)
+    assert (len(made), deleted) == (4, [])
+    assert len(status["active"]) == 3  # the fourth joins when it is seen
+
+
+def test_a_job_made_by_hand_is_not_active():
+    """`kubectl create job --from`: no concurrency policy looks at it, and an event names it, as in Kubernetes."""
+    by_hand = job("by-hand")
+    by_hand["metadata"]["annotations"] = {"cronjob.kubernetes.io/instantiate": "manual"}
+    plan = plan_cron(cron(concurrencyPolicy="Forbid"), [by_hand], NOW)
+    assert plan.create is not None
+    assert plan.status["active"] == []
+    assert [reason for _, reason, _ in plan.events] == ["UnexpectedJob"]
+    assert plan_cron(cron(concurrencyPolicy="Replace"), [by_hand], NOW).delete == []
+
+
+def test_a_job_that_was_begun_before_a_crash_is_active():
+    """Its name is that of its moment, though the status does not list it yet."""
+    due = parse_rfc3339("2026-03-01T12:00:00Z")
+    begun = job(job_name(cron(), due))
+    begun["metadata"]["annotations"] = {SCHEDULED: rfc3339(due)}
+    plan = plan_cron(cron(), [begun], NOW)
+    assert [a["name"] for a in plan.status["active"]] == [begun["metadata"]["name"]]
+    assert (plan.create, plan.events) == (None, [])
+
+
+def test_ends_and_losses_of_active_jobs_are_told():
+    listed = {"lastScheduleTime": rfc3339(NOW), "active": [{"name": n, "uid": n} for n in ("ended", "lost")]}
+    plan = plan_cron(cron(status=listed), [job("ended", "Complete")], NOW)
+    assert [(reason, message) for _, reason, message in plan.events] == [
+        ("MissingJob", "Active job went missing: lost"),
+        ("SawCompletedJob", "Saw completed job: ended, condition: Complete"),
+    ]
+    assert plan.status["active"] == []
 
 
 def test_suspended():

@@ -56,7 +56,25 @@ NEEDS: dict[str, Callable[[], str]] = {
 }
 
 
+def _lacks_loop() -> str:
+    return _lacks_root() or ("" if Path("/dev/loop-control").exists() else "the kernel has no loop devices here")
+
+
+def _lacks_nfs() -> str:
+    if not (shutil.which("exportfs") and shutil.which("rpc.nfsd") and shutil.which("mount.nfs")):
+        return "needs Debian packages nfs-kernel-server and nfs-common"
+    known = Path("/proc/filesystems").read_text().split()
+    return _lacks_root() or ("" if {"nfs", "nfsd"} <= set(known) else "the kernel has no NFS client and server")
+
+
+KERNEL: dict[str, Callable[[], str]] = {"loop": _lacks_loop, "nfs": _lacks_nfs}
+"""What no package brings to a machine: skipped with the reason in CI as well."""
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
+    for marker, lacks in KERNEL.items():
+        if item.get_closest_marker(marker) is not None and (reason := lacks()):
+            pytest.skip(f"{marker}: {reason}")
     for marker, lacks in NEEDS.items():
         if item.get_closest_marker(marker) is not None and (reason := lacks()):
             if os.environ.get("CI") == "true":

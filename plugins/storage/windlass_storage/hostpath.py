@@ -28,7 +28,8 @@ class HostPathDriver(EphemeralDriver):
 
     async def node_publish_volume(self, request: PublishRequest, access: VolumeAccess) -> Published:  # noqa: ARG002
         """Check the path, and make it where its type says so; without a type an absent path becomes a directory."""
-        source = request.volume["hostPath"]
+        behind = (request.persistent_volume or {}).get("spec") or request.volume
+        source = behind["hostPath"]
         path, kind = source["path"], source.get("type") or ""
         if not path.startswith("/"):
             raise VolumeDriverError(f"hostPath {path!r} must be an absolute path")
@@ -36,7 +37,7 @@ class HostPathDriver(EphemeralDriver):
             await asyncio.to_thread(check, path, kind)
         except OSError as error:
             raise VolumeDriverError(f"hostPath type check failed: {path}: {error.strerror or error}") from error
-        return Published(path)
+        return Published(path, readonly=request.readonly)
 
     async def node_unpublish_volume(self, target: str) -> None:
         """Do nothing: the path is the node's."""

@@ -1,11 +1,13 @@
 """Every built-in volume driver through the suite that third parties' drivers run too."""
 
 import base64
+import subprocess
 from typing import ClassVar
 
 import pytest
 
-from windlass.plugin.interfaces.volume import VolumeAccess
+from windlass.plugin.interfaces.volume import CreateVolumeRequest, VolumeAccess
+from windlass.testing.conformance.provisioner import ProvisionerConformance, persistent_volume_of
 from windlass.testing.conformance.volume import VolumeConformance
 from windlass_storage.plugin import register_volume_drivers
 
@@ -102,5 +104,64 @@ class TestProjected(Builtin):
     }
 
 
+CLAIM = {"persistentVolumeClaim": {"claimName": "c"}}
+
+
+class Persistent(Builtin):
+    """Drivers of persistent volumes."""
+
+    source: ClassVar[dict] = CLAIM
+
+    @pytest.fixture
+    def driver(self, tmp_path):
+        return DRIVERS[self.name].build({"node_name": "n", "state_dir": str(tmp_path / "state")})
+
+
+class TestHostPathVolume(Persistent):
+    name = "host-path"
+    target_holds = False
+
+    @pytest.fixture
+    def persistent_volume(self, tmp_path):
+        return {"metadata": {"name": "pv"}, "spec": {"hostPath": {"path": str(tmp_path / "host")}}}
+
+
+class Made(Persistent, ProvisionerConformance):
+    """Volumes that the driver itself makes."""
+
+    @pytest.fixture
+    async def persistent_volume(self, driver):
+        return persistent_volume_of("pv", await driver.create_volume(CreateVolumeRequest("pv", 8 << 20)))
+
+
+class TestLocal(Made):
+    name = "local"
+
+
+@pytest.mark.loop
+class TestLoop(Made):
+    name = "loop"
+
+
+@pytest.mark.nfs
+class TestNfs(Persistent):
+    """Against a real nfs-kernel-server on the loopback address."""
+
+    name = "nfs"
+
+    @pytest.fixture
+    def persistent_volume(self, tmp_path):
+        export = tmp_path / "export"
+        export.mkdir()
+        subprocess.run(["rpc.nfsd", "1"], check=True)
+        subprocess.run(
+            ["exportfs", "-i", "-o", "rw,no_root_squash,insecure,fsid=7", f"127.0.0.1:{export}"], check=True
+        )
+        yield {"metadata": {"name": "pv"}, "spec": {"nfs": {"server": "127.0.0.1", "path": str(export)}}}
+        subprocess.run(["exportfs", "-u", f"127.0.0.1:{export}"], check=True)
+        subprocess.run(["rpc.nfsd", "0"], check=True)
+
+
 def test_every_driver_is_here():
-    assert {test.name for test in Builtin.__subclasses__()} == set(DRIVERS)
+    tested = {test.name for kind in (Builtin, Persistent, Made) for test in kind.__subclasses__()}
+    assert tested - {""} == set(DRIVERS)

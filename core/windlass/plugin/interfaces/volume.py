@@ -1,15 +1,30 @@
 """Volumes, with CSI's verbs.
 
-Life of a volume on a node: `node_stage_volume` (once per node and volume, where the driver says that it stages) ->
-`node_publish_volume` (once per pod, into a directory of that pod that the driver fills or mounts) -> ...
-`node_unpublish_volume` -> `node_unstage_volume`. Drivers of ephemeral volumes (emptyDir, configMap, ...) have no staging
-and no controller verbs. Every verb is idempotent; every undo is safe without the do. A driver never follows a symlink
-out of the directory that it was given. `windlass.plugin.hostfs` has what drivers need of the host for that.
+A driver is one object with one or more capabilities, each a Protocol here. Whoever asks for a capability looks whether
+the driver has it (`isinstance`): a driver that cannot make volumes simply lacks `create_volume`.
+
+Life of a volume on a node (`NodeVolumeDriver`): `node_stage_volume` (once per node and volume, where the driver says
+that it stages) -> `node_publish_volume` (once per pod, into a directory of that pod that the driver fills or mounts)
+-> ... `node_unpublish_volume` -> `node_unstage_volume`. Drivers of ephemeral volumes (emptyDir, configMap, ...) have no
+staging.
+
+Life of a volume that is made on demand (`VolumeProvisioner`, on top): a claim names a StorageClass whose `provisioner`
+is the driver's; the agent of the chosen node asks for `create_volume`, writes the PersistentVolume with the source that
+it returned, and the node verbs take over. When the volume is released and its reclaim policy says Delete,
+`delete_volume`. A driver whose volumes grow has `expand_volume` (`VolumeExpander`) and, if there is a file system to
+grow after that, `node_expand_volume` (`NodeVolumeExpander`), which is called while the volume is staged.
+
+Example: claim of 1Gi, class `fast` with provisioner `windlass.dev/loop` -> create_volume(name="pvc-<uid>",
+capacity_bytes=1<<30) -> CreatedVolume(source={"csi": {"driver": "windlass.dev/loop", "volumeHandle": "pvc-<uid>"}})
+-> node_stage_volume(pv, "/.../staging") -> node_publish_volume(request with staging) for each pod.
+
+Every verb is idempotent; every undo is safe without the do. A driver never follows a symlink out of the directory that
+it was given. `windlass.plugin.hostfs` has what drivers need of the host for that.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 Obj = dict[str, Any]
 
@@ -107,4 +122,72 @@ class NodeVolumeDriver(Protocol):
 
     async def node_get_volume_stats(self, path: str) -> VolumeUsage:
         """Measure it. `path` is that of `Published`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class CreateVolumeRequest:
+    """A volume to make. `name` is unique and the key of idempotence: a second request with it finds the first's volume.
+
+    `parameters` are the StorageClass's. `source`, for a clone, is the PersistentVolume to start as a copy of.
+    """
+
+    name: str
+    capacity_bytes: int
+    access_modes: Sequence[str] = ()
+    volume_mode: str = "Filesystem"
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    source: Obj | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CreatedVolume:
+    """What was made. `source` goes into the PersistentVolume's spec as it is: `{"local": {...}}`, `{"csi": {...}}`.
+
+    `node_local` says that only this node reaches the volume: the PersistentVolume gets a node affinity.
+    """
+
+    capacity_bytes: int
+    source: Obj
+    node_local: bool = True
+
+
+@runtime_checkable
+class VolumeProvisioner(Protocol):
+    """Makes and removes volumes, on the node that was chosen for the first pod. Errors are VolumeDriverError.
+
+    `provisioner` is the name that StorageClasses write. A volume that does not fit is refused with reason
+    `ResourceExhausted`: another node may then be chosen. Nothing of a volume that could not be made stays behind.
+    """
+
+    provisioner: str
+
+    async def create_volume(self, request: CreateVolumeRequest) -> CreatedVolume:
+        """Make the volume, at least as large as asked, empty or a copy of the source."""
+        ...
+
+    async def delete_volume(self, persistent_volume: Obj) -> None:
+        """Remove the volume and its content; fine when it is gone already, refused while it is staged here."""
+        ...
+
+    async def get_capacity(self, parameters: Mapping[str, str]) -> int:
+        """Return how many bytes could still be promised to new volumes of a class."""
+        ...
+
+
+@runtime_checkable
+class VolumeExpander(Protocol):
+    """Makes volumes larger, whether they are in use or not; never smaller."""
+
+    async def expand_volume(self, persistent_volume: Obj, capacity_bytes: int) -> int:
+        """Grow the volume, on the node that made it; return its size in bytes, which may be more."""
+        ...
+
+
+@runtime_checkable
+class NodeVolumeExpander(Protocol):
+    """Has file systems to grow on the node after `expand_volume`. Without it the volume is as large at once."""
+
+    async def node_expand_volume(self, persistent_volume: Obj, staging: str) -> None:
+        """Grow a staged volume's file system to the volume's size while pods use it."""
         ...

@@ -2,11 +2,14 @@
 
 They give it the fixtures `driver`, `volume` (an entry of `spec.volumes` that the driver serves, named `vol`), `pod`, and
 `access`; root, where the driver mounts. `target_holds` says whether the driver fills the target directory at all.
+A driver of persistent volumes gives `persistent_volume` too, an async fixture: a volume that is there, which the suite
+stages where the driver says so. Whoever makes volumes passes `windlass.testing.conformance.provisioner` as well.
 """
 
 import asyncio
 import os
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -30,9 +33,23 @@ class VolumeConformance:
         return str(parent / "vol")
 
     @pytest.fixture
-    def request_(self, pod: Obj, volume: Obj, target: str) -> PublishRequest:
-        """One volume of one pod."""
-        return PublishRequest(pod=pod, volume=volume, target=target)
+    def persistent_volume(self) -> Obj | None:
+        """None: the driver's volumes live in pods' own entries."""
+        return None
+
+    @pytest.fixture
+    async def request_(
+        self, driver: NodeVolumeDriver, pod: Obj, volume: Obj, target: str, persistent_volume: Obj | None
+    ) -> AsyncIterator[PublishRequest]:
+        """One volume of one pod, staged if the driver stages."""
+        staging = str(Path(target).parent / "staging") if driver.stages else ""
+        if persistent_volume is not None and staging:
+            await driver.node_stage_volume(persistent_volume, staging)
+        yield PublishRequest(
+            pod=pod, volume=volume, target=target, persistent_volume=persistent_volume, staging=staging
+        )
+        if persistent_volume is not None and staging:
+            await driver.node_unstage_volume(persistent_volume, staging)
 
     def test_it_says_what_it_serves(self, driver: NodeVolumeDriver) -> None:
         """`sources` are not empty, `stages` is a truth value."""
@@ -71,7 +88,7 @@ class VolumeConformance:
         await driver.node_unpublish_volume(request_.target)
         await driver.node_unpublish_volume(request_.target)
         assert not _there(request_.target)
-        assert mounts.mounts_at_or_below(str(Path(request_.target).parent)) == []
+        assert mounts.mounts_at_or_below(request_.target) == []
 
     async def test_unpublish_follows_no_symlink(
         self, driver: NodeVolumeDriver, request_: PublishRequest, access: VolumeAccess, tmp_path: Path
@@ -113,10 +130,10 @@ class VolumeConformance:
         self, driver: NodeVolumeDriver, request_: PublishRequest, access: VolumeAccess, target: str
     ) -> None:
         """Volumes of several pods are published side by side."""
-        requests = [PublishRequest(pod=request_.pod, volume=request_.volume, target=f"{target}-{i}") for i in range(8)]
+        requests = [replace(request_, target=f"{target}-{i}") for i in range(8)]
         await asyncio.gather(*(driver.node_publish_volume(r, access) for r in requests))
         await asyncio.gather(*(driver.node_unpublish_volume(r.target) for r in requests))
-        assert mounts.mounts_at_or_below(str(Path(target).parent)) == []
+        assert [m for i in range(8) for m in mounts.mounts_at_or_below(f"{target}-{i}")] == []
 
     async def test_stats_never_fail(
         self, driver: NodeVolumeDriver, request_: PublishRequest, access: VolumeAccess
@@ -129,15 +146,32 @@ class VolumeConformance:
         gone = await driver.node_get_volume_stats(request_.target + "-gone")
         assert gone.used_bytes == -1
 
-    async def test_staging_may_be_repeated_and_undone(self, driver: NodeVolumeDriver, tmp_path: Path) -> None:
+    async def test_staging_may_be_repeated_and_undone(
+        self, driver: NodeVolumeDriver, persistent_volume: Obj | None, tmp_path: Path
+    ) -> None:
         """Drivers without staging do nothing; the undo needs no do."""
-        if driver.stages:
-            pytest.skip("the driver's own tests stage its volumes")
         staging = str(tmp_path / "staging")
-        await driver.node_stage_volume({}, staging)
-        await driver.node_unstage_volume({}, staging)
-        await driver.node_unstage_volume({}, staging)
+        volume = persistent_volume or {}
+        await driver.node_unstage_volume(volume, staging)
+        await driver.node_stage_volume(volume, staging)
+        await driver.node_stage_volume(volume, staging)
+        assert len(mounts.mounts_at_or_below(staging)) == (1 if driver.stages else 0)
+        await driver.node_unstage_volume(volume, staging)
+        await driver.node_unstage_volume(volume, staging)
         assert not _there(staging)
+
+    async def test_what_is_written_stays_for_the_next_pod(
+        self, driver: NodeVolumeDriver, request_: PublishRequest, access: VolumeAccess
+    ) -> None:
+        """A persistent volume outlives its pod."""
+        if request_.persistent_volume is None:
+            pytest.skip("the driver's volumes end with their pods")
+        first = await driver.node_publish_volume(request_, access)
+        (Path(first.path) / CANARY).write_text(CANARY)
+        await driver.node_unpublish_volume(request_.target)
+        second = await driver.node_publish_volume(replace(request_, target=request_.target + "-2"), access)
+        assert (Path(second.path) / CANARY).read_text() == CANARY
+        await driver.node_unpublish_volume(request_.target + "-2")
 
 
 def _there(path: str) -> bool:

@@ -18,7 +18,7 @@ from windlass.plugin.interfaces.network import NetworkDriver, NodeAddressing, No
 from windlass.plugin.interfaces.proxy import NodeProxyConfig, ProxyDriver
 from windlass.plugin.interfaces.runtime import RuntimeDriver, RuntimeStatus
 from windlass.plugin.interfaces.volume import NodeVolumeDriver
-from windlass_hostagent.context import AgentContext
+from windlass_hostagent.context import AgentContext, NodeCapacity
 from windlass_hostagent.dns_server.node_dns import DnsSettings, NodeDns
 from windlass_hostagent.fetch import ObjectFetcher
 from windlass_hostagent.node.care import CareSettings, NodeCare, no_volumes
@@ -53,6 +53,7 @@ class NodeSettings:
 
     `proxy` makes Services' addresses work here; None where the rights or the tools for it are missing.
     `dns` serves the cluster's DNS where the network driver says that pods reach this node.
+    `capacity` is what the node says it has; None measures the machine.
     """
 
     node_name: str
@@ -71,6 +72,7 @@ class NodeSettings:
     care: CareSettings = field(default_factory=CareSettings)
     pod_options: PodOptions = field(default_factory=PodOptions)
     volumes: Mapping[str, NodeVolumeDriver] = field(default_factory=dict)
+    capacity: NodeCapacity | None = None
 
 
 class HostAgent:
@@ -87,7 +89,7 @@ class HostAgent:
         self._clock = clock
         self._registry = CollectorRegistry()
         self._recorder = EventRecorder(client, "kubelet", clock, host=settings.node_name)
-        capacity = read_capacity(settings.data_dir, settings.max_pods)
+        capacity = settings.capacity or read_capacity(settings.data_dir, settings.max_pods)
         self.context = AgentContext(
             node_name=settings.node_name,
             host_ips=(settings.node_ip,),

@@ -15,7 +15,7 @@ import uvloop
 from windlass.client.client import Client
 from windlass.client.election import ElectionTiming
 from windlass.client.kubeconfig import cluster_authority, load_kubeconfig
-from windlass.clock import SystemClock
+from windlass.clock import Clock, SystemClock
 from windlass.config import load_config
 from windlass.controlplane.manager import Manager, ManagerConfig
 from windlass.controlplane.probes import Check, serve_probes
@@ -51,9 +51,10 @@ def load_registrations(
     return controllers, scheduler_plugins
 
 
-def build_manager(options: ManagerOptions, client: Client, plugins: PluginManager) -> Manager:
-    """Build the manager from its options and plugins. Raises ConfigError or PluginError."""
-    plugins.load()
+def build_manager(
+    options: ManagerOptions, client: Client, plugins: PluginManager, clock: Clock | None = None
+) -> Manager:
+    """Build the manager from its options and loaded plugins. Raises ConfigError or PluginError."""
     controllers, scheduler_plugins = load_registrations(plugins)
     plugins.check()
     known = {owned.value.name for owned in controllers}
@@ -64,7 +65,7 @@ def build_manager(options: ManagerOptions, client: Client, plugins: PluginManage
     sections = {name: dict(section) for name, section in plugins.config.config.items()}
     return Manager(
         client,
-        SystemClock(),
+        clock or SystemClock(),
         ManagerConfig(
             identity, options.controllers, options.run_scheduler,
             controller_config={owned.value.name: sections.get(owned.owner, {}) for owned in controllers},
@@ -81,6 +82,7 @@ async def run_until_signal(options: ManagerOptions) -> None:
     """Run the manager until TERM or INT; the Lease is given back on the way out."""
     client = Client(load_kubeconfig(options.kubeconfig), user_agent="windlass-manager")
     plugins = PluginManager(load_config(options.config).plugins)
+    plugins.load()
     manager = build_manager(options, client, plugins)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()

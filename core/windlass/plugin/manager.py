@@ -93,8 +93,10 @@ class Owned:
 class PluginManager:
     """The plugins of this process. Call `load`, then `check`, then ask for `registrations` or `drivers`."""
 
-    def __init__(self, config: PluginsConfig | None = None) -> None:
+    def __init__(self, config: PluginsConfig | None = None, *, probes_imports: bool = True) -> None:
+        """`probes_imports`: whether others' plugins are first imported in a child process, which may end or crash."""
         self.config = config or PluginsConfig()
+        self._probes_imports = probes_imports
         self.records: dict[str, PluginRecord] = {}
         self._modules: dict[str, ModuleType] = {}
 
@@ -229,7 +231,7 @@ class PluginManager:
             self._import(record, entry_point)
 
     def _import(self, record: PluginRecord, entry_point: metadata.EntryPoint) -> None:
-        if record.distribution != OWN_DISTRIBUTION:
+        if self._probes_imports and record.distribution != OWN_DISTRIBUTION:
             problem = probe_import(record.module, self.config.deadline_seconds)
             if problem is not None:
                 self._fail(record, problem.splitlines()[-1], trace=problem)

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from windlass.api import worker
+from windlass.api import composition
 from windlass.apis.scheme import builtin_scheme
 from windlass.clock import SystemClock
 from windlass.errors import StoreUnavailableError
@@ -28,13 +28,12 @@ class AwayStore(MemoryStore):
 
 @pytest.fixture
 async def started(request, monkeypatch):
-    monkeypatch.setattr(worker, "calm_collector", lambda: None)
-    monkeypatch.setattr(worker, "RETRY_SECONDS", 0.01)
+    monkeypatch.setattr(composition, "RETRY_SECONDS", 0.01)
     if request.param is AwayStore:
-        monkeypatch.setattr(worker, "PATIENCE_SECONDS", 0.01)
+        monkeypatch.setattr(composition, "PATIENCE_SECONDS", 0.01)
     store = request.param()
     cache = WatchCache(store, builtin_scheme(), SystemClock())
-    lifespan = worker.Lifespan(store, cache, SystemClock(), PluginManager())
+    lifespan = composition.Lifespan(store, cache, SystemClock(), PluginManager())
     async with asyncio.timeout(10):
         await lifespan.process_startup({}, {})
     yield store, cache

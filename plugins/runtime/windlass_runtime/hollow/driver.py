@@ -33,6 +33,7 @@ from windlass.plugin.interfaces.runtime import (
 from windlass_runtime.archive import ImageArchive, normal_name
 from windlass_runtime.hollow.faults import (
     Behaviour,
+    Fault,
     HollowConfig,
     behaviour_of,
     exec_behaviour,
@@ -92,6 +93,10 @@ class HollowDriver:
         for queue in self._subscribers:
             queue.put_nowait(RuntimeEvent(kind, sandbox_id, container_id))
         self._changed.set()
+
+    def fail(self, verb: str, *, reason: str = "RuntimeError", times: int = -1) -> None:
+        """Let a verb fail from now on, so many times (-1: for ever); 0 ends it."""
+        self._config.faults[verb] = Fault(reason, times=times)
 
     async def start(self) -> None:
         """Do nothing but what the configuration asks for."""

@@ -283,9 +283,9 @@ def test_plugins_are_a_resource(kubectl):
 
 
 def test_a_kind_that_is_not_served_is_named(kubectl):
-    body = {"apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": {"name": "s"}, "spec": {}}
+    body = {"apiVersion": "example.com/v1", "kind": "Unicorn", "metadata": {"name": "s"}, "spec": {}}
     refused = kubectl("apply", "-f", "-", text=json.dumps(body), check=False)
-    assert 'no matches for kind "PodDisruptionBudget" in version "policy/v1"' in refused
+    assert 'no matches for kind "Unicorn" in version "example.com/v1"' in refused
 
 
 def test_what_is_not_served_yet_says_so(kubectl):

@@ -21,6 +21,7 @@ from windlass.apis.discovery import v1 as discovery
 from windlass.apis.events import v1 as events
 from windlass.apis.networking import v1 as networking
 from windlass.apis.node import v1 as node_group
+from windlass.apis.policy import v1 as policy
 from windlass.apis.scheduling import v1 as scheduling
 
 MODULES = (
@@ -42,6 +43,7 @@ MODULES = (
     events,
     networking,
     node_group,
+    policy,
     scheduling,
 )
 

@@ -1,5 +1,6 @@
 """Delete: preconditions, grace period, propagation policy, finalizers; the object goes when nothing holds it."""
 
+from collections.abc import Callable
 from datetime import timedelta
 
 from windlass.apimachinery.meta import deep_copy_json
@@ -21,8 +22,15 @@ ORPHAN = "orphan"
 POLICIES = {"Foreground": FOREGROUND, "Orphan": ORPHAN, "Background": "", "": ""}
 
 
-async def delete(backend: Backend, context: RequestContext, target: Target, options: DeleteOptions) -> Written:
-    """Delete one object, or mark it deleted. `gone` tells which."""
+async def delete(
+    backend: Backend,
+    context: RequestContext,
+    target: Target,
+    options: DeleteOptions,
+    *,
+    mark: Callable[[Obj], None] | None = None,
+) -> Written:
+    """Delete one object, or mark it deleted. `gone` tells which. `mark` may note on what stays why it goes."""
     check_options(options)
 
     async def step(current: Current) -> Written:
@@ -31,6 +39,8 @@ async def delete(backend: Backend, context: RequestContext, target: Target, opti
         await admit(backend, request)
         await validate(backend, request)
         marked = deep_copy_json(current.obj)
+        if mark is not None:
+            mark(marked)
         _set_finalizers(marked, options.propagation_policy)
         _set_deletion(backend, target.kind, marked, options.grace_period_seconds)
         return await _commit(backend, context, target.kind, marked, current)

@@ -9,7 +9,8 @@ from windlass.registry.admit import Target, admission_request, admit, validate
 from windlass.registry.backend import Backend
 from windlass.registry.commit import commit_update
 from windlass.registry.current import Current, attempt
-from windlass.registry.delete import check_options, delete
+from windlass.registry.delete import check_options
+from windlass.registry.eviction import evict_pod
 from windlass.registry.objectmeta import place
 from windlass.registry.options import Body, DeleteOptions, RequestContext, Written
 from windlass.registry.refusals import conflict, invalid
@@ -91,14 +92,14 @@ def _assign(backend: Backend, pod: Obj, node: str, metadata: dict[str, Any]) -> 
 
 
 async def evict(backend: Backend, context: RequestContext, target: Target, body: Body) -> Written:
-    """Delete a pod gracefully on somebody else's wish. Disruption budgets have no kind yet, so none can object."""
+    """Delete a pod gracefully on somebody else's wish, unless a disruption budget objects."""
     eviction = _checked(body, "Eviction", EVICTION_VERSIONS, target.name)
     place(target.kind, {"metadata": dict(eviction.get("metadata") or {})}, target.namespace, target.name)
     options = delete_options(eviction.get("deleteOptions") or {})
     if "All" in _dry_run(eviction.get("deleteOptions") or {}):
         context.dry_run = True
     check_options(options)
-    return await delete(backend, context, target, options)
+    return await evict_pod(backend, context, target, options)
 
 
 def _dry_run(raw: Any) -> list[Any]:

@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from windlass.apis.resources import NAMESPACES, NODES, PODS
+from windlass.apis.resources import NAMESPACES, NODES, PODDISRUPTIONBUDGETS, PODS
 from windlass.clock import Clock
 from windlass.errors import NotFoundError, WindlassError
 from windlass.logs import get_logger
@@ -29,6 +29,7 @@ from windlass.scheduler.reporting import (
     UNSCHEDULABLE,
     needs_report,
     report_condition,
+    report_preemption,
 )
 from windlass.scheduler.tracking import DEFAULT_SCHEDULER_NAME, ClusterTracker, News
 
@@ -73,6 +74,7 @@ class Scheduler:
         self.framework = Framework(load_plugins(registrations, options.get("plugins") or {}))
         self.table = NodeTable()
         self.queue = SchedulingQueue(clock, self.framework.queue_sort, self.framework.pre_enqueue)
+        self._budgets: Callable[[], Sequence[Mapping[str, Any]]] = tuple
         self._nominations = Nominations(self.table, lambda uid: self.queue.get(uid) is not None)
         self._planner = BatchPlanner(self.framework, self.table, int(options.get("seed", 0)))
         self._binder = Binder(self.framework, self.table, client, clock)
@@ -93,8 +95,10 @@ class Scheduler:
             (PODS, self._tracker.on_pod),
         )
         followed = [(self._informers.informer(resource), handler) for resource, handler in handlers]
-        for informer, _ in followed:
+        budgets = self._informers.informer(PODDISRUPTIONBUDGETS)
+        for informer in (budgets, *(each for each, _ in followed)):
             await informer.wait_synced()
+        self._budgets = budgets.list
         stops = [informer.on_event(handler, replay=True) for informer, handler in followed]
         try:
             logger.info("scheduler runs", nodes=self.table.node_count, plugins=self.framework.plugin_names())
@@ -233,7 +237,8 @@ class Scheduler:
         known_hopeless = diagnosis.helpless_priority is not None and pod.priority <= diagnosis.helpless_priority
         if not diagnosis.candidates or known_hopeless or self._helps_left <= 0 or not self.framework.has("post_filter"):
             return PostFilterResult()
-        offered = self.framework.post_filter(pod, TablePreview(self._planner, self.table, pod, diagnosis))
+        preview = TablePreview(self._planner, self.table, pod, diagnosis, budgets=self._budgets)
+        offered = self.framework.post_filter(pod, preview)
         diagnosis.post_filter_message = offered.message
         if offered.node_name:
             self._helps_left -= 1
@@ -261,6 +266,7 @@ class Scheduler:
 
     async def _evict(self, victim: PodInfo, preemptor: PodInfo) -> None:
         message = f"Preempted by pod {preemptor.uid} on node {victim.obj.get('spec', {}).get('nodeName', '')}"
+        await report_preemption(self._client, self._clock, victim)
         try:
             await self._client.delete(PODS, victim.name, victim.namespace, uid=victim.uid)
             self._recorder.event(victim.obj, "Normal", "Preempted", message)

@@ -1,7 +1,8 @@
 """Answers the question of `post_filter` plugins: would the pod fit if these others were gone."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 from windlass.plugin.interfaces.scheduler import PodInfo
 from windlass.scheduler.batch import BatchPlanner
@@ -12,8 +13,17 @@ from windlass.scheduler.diagnosis import Diagnosis
 class TablePreview:
     """Implements `Preview` over the node table, for one pod that found no node."""
 
-    def __init__(self, planner: BatchPlanner, table: NodeTable, pod: PodInfo, diagnosis: Diagnosis) -> None:
+    def __init__(
+        self,
+        planner: BatchPlanner,
+        table: NodeTable,
+        pod: PodInfo,
+        diagnosis: Diagnosis,
+        *,
+        budgets: Callable[[], Sequence[Mapping[str, Any]]] = tuple,
+    ) -> None:
         self._planner = planner
+        self._budgets = budgets
         self._table = table
         self._pod = pod
         self._diagnosis = diagnosis
@@ -35,6 +45,10 @@ class TablePreview:
         row = self._table.rows[node_name]
         with self._without(without, row):
             return self._planner.fits(self._pod, row)
+
+    def disruption_budgets(self) -> Sequence[Mapping[str, Any]]:
+        """See `Preview`."""
+        return self._budgets()
 
     @contextmanager
     def _without(self, pods: Sequence[PodInfo], row: int) -> Iterator[None]:

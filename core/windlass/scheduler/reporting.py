@@ -49,6 +49,23 @@ async def report_condition(
     status: dict[str, Any] = {"conditions": [written]}
     if nominated_node_name:
         status["nominatedNodeName"] = nominated_node_name
+    await _write(client, pod, status, reason)
+
+
+async def report_preemption(client: "Client", clock: Clock, victim: PodInfo) -> None:
+    """Write on a pod that it goes for a more important one, so that whoever counts failures can leave this one out."""
+    scheduler = (victim.obj.get("spec") or {}).get("schedulerName") or "default-scheduler"
+    written = {
+        "type": "DisruptionTarget",
+        "status": "True",
+        "reason": "PreemptionByScheduler",
+        "message": f"{scheduler}: preempting to accommodate a higher priority pod",
+        "lastTransitionTime": rfc3339(clock.now()),
+    }
+    await _write(client, victim, {"conditions": [written]}, "PreemptionByScheduler")
+
+
+async def _write(client: "Client", pod: PodInfo, status: dict[str, Any], reason: str) -> None:
     patch = {"metadata": {"uid": pod.uid}, "status": status}
     try:
         await client.patch(PODS, pod.name, patch, pod.namespace, patch_type=STRATEGIC_MERGE, subresource="status")

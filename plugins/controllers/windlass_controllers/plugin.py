@@ -42,6 +42,7 @@ def register_controllers() -> Sequence[ControllerRegistration]:
     from windlass_controllers.cronjob.controller import CronJobController  # noqa: PLC0415
     from windlass_controllers.daemonset.controller import DaemonSetController  # noqa: PLC0415
     from windlass_controllers.deployment.controller import DeploymentController  # noqa: PLC0415
+    from windlass_controllers.disruption.controller import DisruptionController  # noqa: PLC0415
     from windlass_controllers.endpoints.controller import EndpointsController  # noqa: PLC0415
     from windlass_controllers.endpointslice.controller import EndpointSliceController  # noqa: PLC0415
     from windlass_controllers.endpointslicemirroring.controller import (  # noqa: PLC0415
@@ -67,6 +68,7 @@ def register_controllers() -> Sequence[ControllerRegistration]:
         ControllerRegistration("cronjob", CronJobController),
         ControllerRegistration("daemonset", DaemonSetController),
         ControllerRegistration("deployment", DeploymentController),
+        ControllerRegistration("disruption", DisruptionController),
         ControllerRegistration("endpoints", EndpointsController),
         ControllerRegistration("endpointslice", EndpointSliceController),
         ControllerRegistration("endpointslicemirroring", EndpointSliceMirroringController),

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from windlass.apis.resources import NAMESPACES, NODES, PODS
+from windlass.apis.resources import NAMESPACES, NODES, PODDISRUPTIONBUDGETS, PODS
 from windlass.errors import ConflictError, NotFoundError, PluginError, UnavailableError
 from windlass.plugin.interfaces.per_node import per_node_filter, per_node_score
 from windlass.plugin.interfaces.scheduler import Code, PluginStatus, SchedulerPluginRegistration
@@ -49,13 +49,13 @@ class FakeCluster:
 
     def __init__(self, build):
         self.build = build
-        self.namespaces, self.nodes, self.pods = FakeInformer(), FakeInformer(), FakeInformer()
+        self.namespaces, self.nodes, self.pods, self.budgets = (FakeInformer() for _ in range(4))
         self.refuse, self.events, self.patches, self.bound = {}, [], [], {}
         self.busiest = self.busy = 0
         self.hold = None
 
     def informer(self, resource):
-        return {NAMESPACES: self.namespaces, NODES: self.nodes, PODS: self.pods}[resource]
+        return {NAMESPACES: self.namespaces, NODES: self.nodes, PODS: self.pods, PODDISRUPTIONBUDGETS: self.budgets}[resource]
 
     async def bind(self, namespace, pod_name, node_name, uid=""):
         self.busy += 1
@@ -414,7 +414,8 @@ async def test_preemption_deletes_the_least_important_and_takes_its_place(cluste
         assert cluster.deleted == ["low"]
         assert cluster.bound == {("default", "high"): "n0"}
         assert ("low", "Normal", "Preempted", "Preempted by pod default-high on node n0") in cluster.events
-        assert cluster.patches[-1][0] == "replacement"
+        why = next(condition["reason"] for name, condition in cluster.patches if name == "low")
+        assert (why, cluster.patches[-1][0]) == ("PreemptionByScheduler", "replacement")
 
 
 async def test_room_promised_to_a_pod_is_kept_until_all_its_victims_have_gone(cluster):

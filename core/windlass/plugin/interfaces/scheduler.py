@@ -328,6 +328,10 @@ class Preview(Protocol):
         """Say whether the pod would pass all filters on the node if these pods were gone."""
         ...
 
+    def disruption_budgets(self) -> Sequence[Mapping[str, Any]]:
+        """Return the PodDisruptionBudgets of all namespaces, as the API server shows them."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class PostFilterResult:

@@ -35,6 +35,7 @@ class Cluster:
     nodes: int = 0
     underlay: str = ""
     cluster_cidrs: tuple[str, ...] = ()
+    max_pods: int = 110
 
     def underlay_of(self, tag: str) -> Underlay | None:
         """Return the hosts' common link; None when there are no hosts."""

@@ -74,6 +74,8 @@ def start_agent(cluster: Cluster, data_dir: DataDir, member: Member, processes: 
         str(data_dir.pki / "ca.crt"),
         "--port",
         str(HOST_PORT if member.host else 0),
+        "--max-pods",
+        str(cluster.max_pods),
         *(["--runtime-endpoint", endpoint] if endpoint else []),
     ]
     processes.start(member.process, member.inside(command))

@@ -55,6 +55,7 @@ def _check_store(_ctx: click.Context, _param: click.Parameter, value: str) -> st
 )
 @click.option("--node-ip", default="127.0.0.1", show_default=True, help="Address of this Node.")
 @click.option("--pod-cidr", default="10.244.0.0/24", show_default=True, help="Addresses for this Node's pods.")
+@click.option("--max-pods", default=110, show_default=True, type=click.IntRange(1), help="How many pods a Node takes.")
 @click.option(
     "--nodes",
     default=0,
@@ -71,6 +72,7 @@ def up(  # noqa: PLR0913, PLR0917 - one per option
     node_name: str,
     node_ip: str,
     pod_cidr: str,
+    max_pods: int,
     nodes: int,
     data_dir: DataDir,
     config_path: Path | None,
@@ -83,7 +85,7 @@ def up(  # noqa: PLR0913, PLR0917 - one per option
         _check_hosts(nodes, chosen)
     data_dir.prepare()
     config = str(config_path.resolve()) if config_path else ""
-    cluster = Cluster(store, chosen, port, node_name, node_ip, pod_cidr, config)
+    cluster = Cluster(store, chosen, port, node_name, node_ip, pod_cidr, config, max_pods=max_pods)
     if nodes:
         cluster = replace(cluster, nodes=nodes, underlay=_underlay(data_dir, nodes), cluster_cidrs=_ranges(config_path))
     _refuse_other_choices(data_dir, cluster)

@@ -8,6 +8,7 @@ from urllib.parse import unquote
 import pytest
 
 from windlass.admission.plugin import register_admission_plugins
+from windlass.admission.pod_security.admission import PodSecurity
 from windlass.api.app import build_app
 from windlass.api.bootstrap import create_system_objects
 from windlass.api.config import ApiConfig
@@ -175,7 +176,7 @@ async def api(config, log_backend, stream_backend, store):
 
     app = build_app(
         scheme=scheme, store=store, cache=cache, authenticators=built(register_authenticators()),
-        authorizers=built(register_authorizers()), admission=built(register_admission_plugins()), clock=clock,
+        authorizers=built(register_authorizers()), admission=[*built(register_admission_plugins()), PodSecurity()], clock=clock,
         plugins=lambda: [
             {"apiVersion": "windlass.dev/v1", "kind": "Plugin", "metadata": {"name": "one"},
              "spec": {"distribution": "d", "version": "1", "module": "m"}, "status": {"state": "loaded", "reason": ""}}

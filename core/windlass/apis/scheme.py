@@ -10,6 +10,8 @@ from windlass.apis.core.v1 import (
     event,
     namespace,
     node,
+    persistent_volume,
+    persistent_volume_claim,
     pod,
     pod_template,
     replication_controller,
@@ -23,6 +25,7 @@ from windlass.apis.networking import v1 as networking
 from windlass.apis.node import v1 as node_group
 from windlass.apis.policy import v1 as policy
 from windlass.apis.scheduling import v1 as scheduling
+from windlass.apis.storage import v1 as storage
 
 MODULES = (
     configmap,
@@ -30,6 +33,8 @@ MODULES = (
     event,
     namespace,
     node,
+    persistent_volume,
+    persistent_volume_claim,
     pod,
     pod_template,
     replication_controller,
@@ -45,6 +50,7 @@ MODULES = (
     node_group,
     policy,
     scheduling,
+    storage,
 )
 
 

@@ -8,6 +8,7 @@ from windlass.apimachinery.field_errors import duplicate, forbidden, invalid, in
 from windlass.apimachinery.quantity import parse_quantity
 from windlass.apis.core.v1.env_validation import VOLUME_FIELD_PATHS, validate_field_ref, validate_resource_field_ref
 from windlass.apis.core.v1.mount_validation import validate_no_backsteps, validate_relative_path
+from windlass.apis.core.v1.persistent_volume_claim_validation import validate_claim_spec
 from windlass.apis.core.v1.volume import Volume
 from windlass.errors import FieldError
 
@@ -41,8 +42,13 @@ def _validate_source(volume: Mapping[str, Any], path: str) -> list[FieldError]:
     if not given:
         return [required(path, "must specify a volume type")]
     found = [forbidden(f"{path}.{source}", "may not specify more than 1 volume type") for source in given[1:]]
-    check = _CHECKS.get(given[0])
-    return found + (check(volume[given[0]], f"{path}.{given[0]}") if check else [])
+    return found + validate_source(given[0], volume[given[0]], f"{path}.{given[0]}")
+
+
+def validate_source(name: str, source: Mapping[str, Any], path: str) -> list[FieldError]:
+    """Check one source of a volume by its name, such as `nfs`."""
+    check = _CHECKS.get(name)
+    return check(source, path) if check else []
 
 
 def _validate_empty_dir(source: Mapping[str, Any], path: str) -> list[FieldError]:
@@ -166,13 +172,7 @@ def _validate_ephemeral(source: Mapping[str, Any], path: str) -> list[FieldError
     template, item = source.get("volumeClaimTemplate"), f"{path}.volumeClaimTemplate"
     if template is None:
         return [required(item)]
-    spec = template.get("spec") or {}
-    found = []
-    if not spec.get("accessModes"):
-        found.append(required(f"{item}.spec.accessModes", "at least 1 access mode is required"))
-    if "storage" not in ((spec.get("resources") or {}).get("requests") or {}):
-        found.append(required(f"{item}.spec.resources[storage]"))
-    return found
+    return validate_claim_spec(template.get("spec") or {}, f"{item}.spec")
 
 
 def _validate_csi(source: Mapping[str, Any], path: str) -> list[FieldError]:

@@ -68,6 +68,27 @@ def test_create_run_and_delete(kubectl):
     assert "deleted" in kubectl("delete", "configmap/c", "secret/s", "pod/one", "--now")
 
 
+def test_quotas_and_limit_ranges(kubectl):
+    """C071, C308: bounds hold, and describe shows the use."""
+    kubectl("create", "quota", "q", "--hard=configmaps=2,pods=1,count/deployments.apps=0")
+    kubectl("wait", "quota/q", "--for=jsonpath={.status.used.configmaps}=1", "--timeout=60s")  # kube-root-ca.crt
+    kubectl("create", "configmap", "a")
+    refused = kubectl("create", "configmap", "b", check=False)
+    assert "exceeded quota: q, requested: configmaps=1, used: configmaps=2, limited: configmaps=2" in refused
+    described = kubectl("describe", "quota", "q")
+    for row in (r"Resource\s+Used\s+Hard", r"configmaps\s+2\s+2", r"pods\s+0\s+1"):
+        assert re.search(row, described), described
+    assert re.search(r"NAME\s+REQUEST\s+LIMIT\s+AGE\nq\s+.*configmaps: 2/2", kubectl("get", "quota"))
+    bounds = [{"type": "Container", "max": {"cpu": "1"}, "defaultRequest": {"cpu": "100m"}}]
+    spec = {"apiVersion": "v1", "kind": "LimitRange", "metadata": {"name": "bounds"}, "spec": {"limits": bounds}}
+    kubectl("apply", "-f", "-", text=json.dumps(spec))
+    kubectl("run", "p", "--image=busybox:local")
+    resources = json.loads(kubectl("get", "pod", "p", "-o", "jsonpath={.spec.containers[0].resources}"))
+    assert resources == {"limits": {"cpu": "1"}, "requests": {"cpu": "100m"}}
+    assert re.search(r"Container\s+cpu\s+-\s+1\s+100m\s+1", kubectl("describe", "limitrange", "bounds"))
+    assert re.search(r"pods\s+1\s+1", kubectl("describe", "quota", "q"))
+
+
 def test_describe(kubectl, web):
     """C161."""
     described = kubectl("describe", web)

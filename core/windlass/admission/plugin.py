@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from windlass.admission.limit_ranger import LimitRanger
 from windlass.admission.namespace_lifecycle import NamespaceLifecycle
 from windlass.admission.node_restriction import NodeRestriction
 from windlass.admission.pod_defaults import DefaultServiceAccount, DefaultTolerations, Priority
@@ -12,7 +13,7 @@ from windlass.plugin.registration import DriverRegistration
 
 @hookimpl
 def register_admission_plugins() -> Sequence[DriverRegistration]:
-    """Hand out NamespaceLifecycle, NodeRestriction, ServiceAccount, Priority, RuntimeClass and DefaultTolerationSeconds."""
+    """Hand out the built-in plugins under Kubernetes' names."""
     return (
         DriverRegistration("NamespaceLifecycle", lambda _: NamespaceLifecycle(), "namespaces exist and are not ending"),
         DriverRegistration("NodeRestriction", lambda _: NodeRestriction(), "a node writes only its own objects"),
@@ -22,4 +23,5 @@ def register_admission_plugins() -> Sequence[DriverRegistration]:
         DriverRegistration("Priority", lambda _: Priority(), "priorityClassName becomes a number"),
         DriverRegistration("RuntimeClass", lambda _: RuntimeClass(), "runtimeClassName brings its overhead and nodes"),
         DriverRegistration("DefaultTolerationSeconds", lambda _: DefaultTolerations(), "300 s on a lost node"),
+        DriverRegistration("LimitRanger", lambda _: LimitRanger(), "LimitRanges give defaults and hold bounds"),
     )

@@ -1,7 +1,7 @@
 """What every registry of a process shares: store, cache, scheme, clock, admission."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from windlass.apimachinery.scheme import KindDefinition, Scheme
@@ -9,6 +9,7 @@ from windlass.clock import Clock
 from windlass.plugin.guarding import GuardedAdmission
 from windlass.plugin.interfaces.admission import AdmissionPlugin
 from windlass.plugin.interfaces.authn import ObjectReader
+from windlass.registry.quota_turns import QuotaLedger
 from windlass.store.interface import Store
 
 if TYPE_CHECKING:
@@ -50,3 +51,4 @@ class Backend:
     reader: ObjectReader
     barrier_timeout_seconds: float = 10.0
     service_cidrs: Sequence[str] = ()
+    quotas: QuotaLedger = field(default_factory=QuotaLedger)

@@ -8,6 +8,7 @@ from windlass.registry.commit import commit_create
 from windlass.registry.decoding import decode_body, redecode
 from windlass.registry.objectmeta import fill_for_create, generate_name, place, validate_metadata
 from windlass.registry.options import Body, RequestContext, Written
+from windlass.registry.quota_charging import charged
 from windlass.registry.refusals import invalid
 from windlass.registry.service_allocation import allocated
 
@@ -24,7 +25,8 @@ async def create(backend: Backend, context: RequestContext, target: Target, body
         # The namespace may be so new that this process has not heard of it.
         await backend.cache.read_barrier(backend.barrier_timeout_seconds)
     obj = await _prepare(backend, context, target, obj, errors)
-    async with allocated(backend, context, target.kind, obj, None):
+    named = Target(target.kind, target.namespace, obj["metadata"]["name"])
+    async with charged(backend, context, named, obj, None), allocated(backend, context, target.kind, obj, None):
         return Written(await _commit(backend, context, target, obj, generated), created=True)
 
 

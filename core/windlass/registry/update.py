@@ -14,6 +14,7 @@ from windlass.registry.decoding import decode_body, redecode
 from windlass.registry.namespaces import holds_content
 from windlass.registry.objectmeta import carry_over, place, validate_metadata_update
 from windlass.registry.options import Body, RequestContext, Written
+from windlass.registry.quota_charging import charged
 from windlass.registry.refusals import conflict, invalid
 from windlass.registry.service_allocation import allocated
 
@@ -40,7 +41,7 @@ async def modify(backend: Backend, context: RequestContext, target: Target, tran
         if version and version != str(current.revision):
             raise conflict(target.kind, target.name)
         new = await _prepare(backend, context, target, (new, errors), current.obj)
-        return await _commit(backend, context, target.kind, new, current)
+        return await _commit(backend, context, target, new, current)
 
     return await attempt(backend, target, step)
 
@@ -93,8 +94,9 @@ def _status_only(new: Obj, old: Obj) -> Obj:
 
 
 async def _commit(
-    backend: Backend, context: RequestContext, kind: KindDefinition, new: Obj, current: Current
+    backend: Backend, context: RequestContext, target: Target, new: Obj, current: Current
 ) -> Written:
+    kind = target.kind
     if is_ready_to_go(kind, new):
         async with allocated(backend, context, kind, None, current.obj):
             await commit_delete(backend, context, kind, new, current.revision)
@@ -103,7 +105,7 @@ async def _commit(
         if not current.fresh:
             raise StaleError("nothing would change, says the cache")
         return Written(current.obj)
-    async with allocated(backend, context, kind, new, current.obj):
+    async with charged(backend, context, target, new, current.obj), allocated(backend, context, kind, new, current.obj):
         return Written(await commit_update(backend, context, kind, new, current.revision))
 
 

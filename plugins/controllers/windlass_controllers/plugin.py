@@ -58,6 +58,7 @@ def register_controllers() -> Sequence[ControllerRegistration]:
     from windlass_controllers.replicationcontroller.controller import (  # noqa: PLC0415
         ReplicationControllerController,
     )
+    from windlass_controllers.resourcequota.controller import ResourceQuotaController  # noqa: PLC0415
     from windlass_controllers.rootcapublisher.controller import RootCaPublisher  # noqa: PLC0415
     from windlass_controllers.serviceaccount.controller import ServiceAccountController  # noqa: PLC0415
     from windlass_controllers.statefulset.controller import StatefulSetController  # noqa: PLC0415
@@ -80,6 +81,7 @@ def register_controllers() -> Sequence[ControllerRegistration]:
         ControllerRegistration("podgc", PodGcController),
         ControllerRegistration("replicaset", ReplicaSetController),
         ControllerRegistration("replicationcontroller", ReplicationControllerController),
+        ControllerRegistration("resourcequota", ResourceQuotaController),
         ControllerRegistration("root-ca-certificate-publisher", RootCaPublisher),
         ControllerRegistration("serviceaccount", ServiceAccountController),
         ControllerRegistration("statefulset", StatefulSetController),

@@ -12,6 +12,20 @@ from windlass.plugin.interfaces.authn import UserInfo
 
 POD = builtin_scheme().by_resource("", "v1", "pods")
 OBJECTS = {
+    "limitranges": [
+        {
+            "metadata": {"name": "bounds", "namespace": "ns"},
+            "spec": {
+                "limits": [
+                    {
+                        "type": "Container",
+                        "default": {"cpu": "500m", "memory": "1Gi"},
+                        "defaultRequest": {"cpu": "100m", "memory": "1Gi"},
+                    }
+                ]
+            },
+        }
+    ],
     "namespaces": [{"metadata": {"name": "ns"}, "status": {"phase": "Active"}}],
     "priorityclasses.scheduling.k8s.io": [
         {"metadata": {"name": "usual"}, "value": 7, "globalDefault": True, "preemptionPolicy": "Never"},

@@ -5,7 +5,15 @@ import asyncio
 import pytest
 
 from windlass.apis.core.v1.quota_charges import pending_charges
-from windlass.apis.resources import CONFIGMAPS, DEPLOYMENTS, PODS, REPLICASETS, REPLICATIONCONTROLLERS, RESOURCEQUOTAS, SERVICES
+from windlass.apis.resources import (
+    CONFIGMAPS,
+    DEPLOYMENTS,
+    PODS,
+    REPLICASETS,
+    REPLICATIONCONTROLLERS,
+    RESOURCEQUOTAS,
+    SERVICES,
+)
 from windlass.errors import ForbiddenError, NotFoundError
 from windlass_controllers.resourcequota.controller import ResourceQuotaController
 

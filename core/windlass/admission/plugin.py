@@ -7,6 +7,7 @@ from windlass.admission.namespace_lifecycle import NamespaceLifecycle
 from windlass.admission.node_restriction import NodeRestriction
 from windlass.admission.pod_defaults import DefaultServiceAccount, DefaultTolerations, Priority
 from windlass.admission.runtime_class import RuntimeClass
+from windlass.admission.storage import DefaultStorageClass, PersistentVolumeClaimResize, StorageObjectInUseProtection
 from windlass.plugin.hookspecs import hookimpl
 from windlass.plugin.registration import DriverRegistration
 
@@ -24,4 +25,13 @@ def register_admission_plugins() -> Sequence[DriverRegistration]:
         DriverRegistration("RuntimeClass", lambda _: RuntimeClass(), "runtimeClassName brings its overhead and nodes"),
         DriverRegistration("DefaultTolerationSeconds", lambda _: DefaultTolerations(), "300 s on a lost node"),
         DriverRegistration("LimitRanger", lambda _: LimitRanger(), "LimitRanges give defaults and hold bounds"),
+        DriverRegistration("DefaultStorageClass", lambda _: DefaultStorageClass(), "claims that name no class get one"),
+        DriverRegistration(
+            "PersistentVolumeClaimResize", lambda _: PersistentVolumeClaimResize(), "claims grow where their class allows"
+        ),
+        DriverRegistration(
+            "StorageObjectInUseProtection",
+            lambda _: StorageObjectInUseProtection(),
+            "claims and volumes stay while they are used",
+        ),
     )

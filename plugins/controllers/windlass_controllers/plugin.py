@@ -48,11 +48,13 @@ def register_controllers() -> Sequence[ControllerRegistration]:
     from windlass_controllers.endpointslicemirroring.controller import (  # noqa: PLC0415
         EndpointSliceMirroringController,
     )
+    from windlass_controllers.ephemeralvolume.controller import EphemeralVolumeController  # noqa: PLC0415
     from windlass_controllers.garbagecollector.controller import GarbageCollector  # noqa: PLC0415
     from windlass_controllers.job.controller import JobController  # noqa: PLC0415
     from windlass_controllers.namespace.controller import NamespaceController  # noqa: PLC0415
     from windlass_controllers.nodeipam.controller import NodeIpamController  # noqa: PLC0415
     from windlass_controllers.nodelifecycle.controller import NodeLifecycleController  # noqa: PLC0415
+    from windlass_controllers.persistentvolume.controller import PersistentVolumeBinder  # noqa: PLC0415
     from windlass_controllers.podgc.controller import PodGcController  # noqa: PLC0415
     from windlass_controllers.replicaset.controller import ReplicaSetController  # noqa: PLC0415
     from windlass_controllers.replicationcontroller.controller import (  # noqa: PLC0415
@@ -62,6 +64,7 @@ def register_controllers() -> Sequence[ControllerRegistration]:
     from windlass_controllers.rootcapublisher.controller import RootCaPublisher  # noqa: PLC0415
     from windlass_controllers.serviceaccount.controller import ServiceAccountController  # noqa: PLC0415
     from windlass_controllers.statefulset.controller import StatefulSetController  # noqa: PLC0415
+    from windlass_controllers.storageprotection.controller import ClaimProtection, VolumeProtection  # noqa: PLC0415
     from windlass_controllers.tainteviction.controller import TaintEvictionController  # noqa: PLC0415
     from windlass_controllers.ttlafterfinished.controller import TtlAfterFinishedController  # noqa: PLC0415
 
@@ -73,11 +76,15 @@ def register_controllers() -> Sequence[ControllerRegistration]:
         ControllerRegistration("endpoints", EndpointsController),
         ControllerRegistration("endpointslice", EndpointSliceController),
         ControllerRegistration("endpointslicemirroring", EndpointSliceMirroringController),
+        ControllerRegistration("ephemeral-volume", EphemeralVolumeController),
         ControllerRegistration("garbagecollector", GarbageCollector),
         ControllerRegistration("job", JobController),
         ControllerRegistration("namespace", NamespaceController),
         ControllerRegistration("nodeipam", NodeIpamController),
         ControllerRegistration("nodelifecycle", NodeLifecycleController),
+        ControllerRegistration("persistentvolume-binder", PersistentVolumeBinder),
+        ControllerRegistration("persistentvolume-protection", VolumeProtection),
+        ControllerRegistration("persistentvolumeclaim-protection", ClaimProtection),
         ControllerRegistration("podgc", PodGcController),
         ControllerRegistration("replicaset", ReplicaSetController),
         ControllerRegistration("replicationcontroller", ReplicationControllerController),

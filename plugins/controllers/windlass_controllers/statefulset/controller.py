@@ -22,6 +22,8 @@ from windlass_controllers.pod_writer import PodWriter
 from windlass_controllers.replicaset.plan import is_same_status
 from windlass_controllers.revision_history import RevisionHistory
 from windlass_controllers.revisions import hash_of
+from windlass_controllers.statefulset.claim_writer import ClaimWriter
+from windlass_controllers.statefulset.claims import is_claim_of
 from windlass_controllers.statefulset.identity import new_pod, ordinal_of
 from windlass_controllers.statefulset.plan import Revisions, StatefulPlan, plan_pods, plan_status
 
@@ -42,10 +44,12 @@ class StatefulSetController:
         self._expected = Expectations(self._pods, context.clock)
         self._written = Expectations(self._sets, context.clock)
         self._writer = PodWriter(context, self._expected)
+        self._claims = ClaimWriter(context)
         self._history = RevisionHistory(context.client, self._revisions, STATEFULSETS, context.clock)
         self.loop = KeyedLoop("statefulset", context.clock)
         self.loop.feed(self._sets, own_key)
         self.loop.feed(self._pods, keys_of_owner("StatefulSet", self._possible_owners))
+        self.loop.feed(self._claims.informer, self._sets_of_claim)
         self.loop.feed(self._revisions, keys_of_owner("StatefulSet", lambda _revision: ()))
 
     async def run(self) -> None:
@@ -54,6 +58,10 @@ class StatefulSetController:
 
     def _possible_owners(self, pod: Obj) -> list[str]:
         return matching_owners(self._sets.list(pod["metadata"]["namespace"]), pod)
+
+    def _sets_of_claim(self, claim: Obj) -> list[str]:
+        namespace, name = claim["metadata"]["namespace"], claim["metadata"]["name"]
+        return [key for one in self._sets.list(namespace) if is_claim_of(one, name) for key in own_key(one)]
 
     async def reconcile(self, key: str) -> float | None:
         """Bring one StatefulSet a step on, and report."""
@@ -72,6 +80,7 @@ class StatefulSetController:
         if revisions is None:
             return 0.0  # the name was taken: the new collision count comes back as an event
         plan = plan_pods(stateful_set, owned, revisions, self._clock.now())
+        await self._claims.settle(stateful_set, owned)
         failure = await self._apply(key, stateful_set, plan)
         await self._report(key, stateful_set, owned, revisions)
         if failure is not None:
@@ -99,11 +108,13 @@ class StatefulSetController:
         refused = await slow_start(
             plan.delete, lambda pod: self._writer.delete(key, stateful_set, pod), first=max(1, len(plan.delete))
         )
-        made = await slow_start(
-            plan.create,
-            lambda step: self._writer.create(key, stateful_set, lambda _suffix: new_pod(stateful_set, *step)),
-        )
+        made = await slow_start(plan.create, lambda step: self._create(key, stateful_set, *step))
         return made or refused
+
+    async def _create(self, key: str, stateful_set: Obj, ordinal: int, revision: Obj) -> None:
+        """Create a pod's claims, then the pod."""
+        await self._claims.create(stateful_set, ordinal)
+        await self._writer.create(key, stateful_set, lambda _suffix: new_pod(stateful_set, ordinal, revision))
 
     async def _report(self, key: str, stateful_set: Obj, owned: list[Obj], revisions: Revisions) -> None:
         collisions = int((stateful_set.get("status") or {}).get("collisionCount") or 0)

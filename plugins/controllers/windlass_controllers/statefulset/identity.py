@@ -1,6 +1,6 @@
 """What makes a StatefulSet's pods themselves: number, name, host name, template. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from windlass.apimachinery.meta import new_controller_ref
@@ -31,6 +31,28 @@ def ordinals(stateful_set: Mapping[str, Any]) -> range:
     return range(start, start + (1 if replicas is None else int(replicas)))
 
 
+def claim_templates(stateful_set: Mapping[str, Any]) -> Sequence[Obj]:
+    """Return the patterns of the claims that each pod has."""
+    return stateful_set["spec"].get("volumeClaimTemplates") or ()
+
+
+def claim_name(stateful_set: Mapping[str, Any], template: Mapping[str, Any], ordinal: int) -> str:
+    """Return the name of one pod's claim: it outlives the pod, so the next one of that number finds it."""
+    return f"{template['metadata']['name']}-{pod_name(stateful_set, ordinal)}"
+
+
+def _volumes(stateful_set: Mapping[str, Any], ordinal: int, own: Sequence[Obj]) -> list[Obj]:
+    """Return a pod's volumes: those of its claims, and of its template's own those that have other names."""
+    claimed = {
+        template["metadata"]["name"]: claim_name(stateful_set, template, ordinal)
+        for template in claim_templates(stateful_set)
+    }
+    return [
+        *({"name": name, "persistentVolumeClaim": {"claimName": claim}} for name, claim in claimed.items()),
+        *(volume for volume in own if volume["name"] not in claimed),
+    ]
+
+
 def new_pod(stateful_set: Mapping[str, Any], ordinal: int, revision: Mapping[str, Any]) -> Obj:
     """Build a pod from a snapshot's template."""
     template = revision["data"]["spec"]["template"]
@@ -53,4 +75,6 @@ def new_pod(stateful_set: Mapping[str, Any], ordinal: int, revision: Mapping[str
     spec = {**(template.get("spec") or {}), "hostname": name, "subdomain": stateful_set["spec"].get("serviceName", "")}
     if not spec["subdomain"]:
         del spec["subdomain"]
+    if claim_templates(stateful_set):
+        spec["volumes"] = _volumes(stateful_set, ordinal, spec.get("volumes") or ())
     return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}

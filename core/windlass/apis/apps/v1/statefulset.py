@@ -1,8 +1,10 @@
 """StatefulSets."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
-from windlass.apimachinery.field_errors import forbidden, invalid
+from windlass.apimachinery import names
+from windlass.apimachinery.field_errors import duplicate, forbidden, invalid, invalid_each, required
 from windlass.apimachinery.schema import Int, IntOrString, ListOf, Nested, Str, Time
 from windlass.apimachinery.scheme import Column, KindDefinition, Obj, ScalePaths, Strategy
 from windlass.apimachinery.table import AGE
@@ -28,7 +30,6 @@ FROZEN = (
     "updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', 'updateStrategy', "
     "'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and 'minReadySeconds' are forbidden"
 )
-NO_CLAIMS = "persistent volumes are not served by this version: leave the claims out, or use other volumes"
 
 
 class RollingUpdateStatefulSetStrategy(AppsSchema):
@@ -138,6 +139,8 @@ class StatefulSetBehaviour(Strategy):
         strategy = (obj.get("spec") or {}).get("updateStrategy")
         if strategy is not None and strategy.get("type", "RollingUpdate") == "RollingUpdate":
             strategy.setdefault("rollingUpdate", {}).setdefault("partition", 0)
+        for template in (obj.get("spec") or {}).get("volumeClaimTemplates") or ():
+            template.update({"apiVersion": "v1", "kind": "PersistentVolumeClaim", "status": {"phase": "Pending"}})
         default_template(obj)
 
     def prepare_for_create(self, obj: Obj) -> None:
@@ -147,21 +150,35 @@ class StatefulSetBehaviour(Strategy):
     def validate(self, obj: Obj) -> list[FieldError]:
         """Check the update strategy, the claims, and that selector and template fit."""
         spec = obj.get("spec") or {}
-        found = validate_workload(obj) + _validate_strategy(spec.get("updateStrategy") or {})
-        if spec.get("volumeClaimTemplates"):
-            found.append(forbidden("spec.volumeClaimTemplates", NO_CLAIMS))
-        return found
+        return [
+            *validate_workload(obj),
+            *_validate_strategy(spec.get("updateStrategy") or {}),
+            *_validate_claims(spec.get("volumeClaimTemplates") or []),
+        ]
 
     def validate_update(self, new: Obj, old: Obj) -> list[FieldError]:
         """Keep all but a few fields."""
         after, before = new.get("spec") or {}, old.get("spec") or {}
-        names = (after.keys() | before.keys()) - set(MUTABLE)
-        changed = any(after.get(name) != before.get(name) for name in names)
+        frozen = (after.keys() | before.keys()) - set(MUTABLE)
+        changed = any(after.get(name) != before.get(name) for name in frozen)
         return [forbidden("spec", FROZEN)] if changed else []
 
     def warnings(self, obj: Obj) -> list[str]:
         """Return the warnings of the template."""
         return workload_warnings(obj)
+
+
+def _validate_claims(templates: Sequence[Obj]) -> list[FieldError]:
+    """Check names only, as the pods' volumes and the claims are called by them; the claims are checked when made."""
+    found: list[FieldError] = []
+    seen: set[str] = set()
+    for index, template in enumerate(templates):
+        path, name = f"spec.volumeClaimTemplates[{index}].metadata.name", (template.get("metadata") or {}).get("name") or ""
+        found += invalid_each(path, name, names.is_dns1123_label(name)) if name else [required(path)]
+        if name in seen:
+            found.append(duplicate(path, name))
+        seen.add(name)
+    return found
 
 
 def _validate_strategy(strategy: Obj) -> list[FieldError]:

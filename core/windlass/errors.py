@@ -44,6 +44,10 @@ class VolumeDriverError(WindlassError):
         self.reason = reason
 
 
+class BackupError(WindlassError):
+    """A backup cannot be taken, read or restored; the message says why and what helps."""
+
+
 class CompactedError(WindlassError):
     """A watcher asked for history that the store no longer keeps: list again."""
 

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from windlass.cli.processes import ProcessTable
+
 pytestmark = [pytest.mark.root]
 
 SCRIPT = "trap 'exit 0' TERM; echo started; busybox httpd -p 8080 -h /etc; while :; do sleep 1; done"
@@ -109,3 +111,32 @@ def test_each_replica_serves_its_own_name(process_cluster, namespace, kubectl):
         process_cluster.wait(lambda name=name: "up" in kubectl("logs", name))
         with urllib.request.urlopen(f"http://{pod['status']['podIP']}:8080/name", timeout=10) as answer:
             assert answer.read().decode().strip() == name
+
+
+def test_a_restored_cluster_converges_with_what_still_runs(process_cluster, namespace, kubectl, web, tmp_path):
+    """R22: containers of pods that are in the backup go on, a pod deleted since is run again, what is newer goes."""
+    before = {pod["metadata"]["name"]: pod["metadata"]["uid"] for pod in pods(process_cluster, namespace)}
+    mains, file = processes(namespace), str(tmp_path / "all.backup")
+    where = ("--data-dir", str(process_cluster.data_dir))
+    process_cluster.windlass("backup", file, *where)
+    victim = min(before)
+    kubectl("delete", "pod", victim, "--grace-period=1")
+    kubectl("create", "configmap", "later")
+    process_cluster.wait(lambda: len(processes(namespace)) == 3 and processes(namespace).keys() != mains.keys())
+    survivors = mains.items() & processes(namespace).items()
+    assert len(survivors) == 2
+    newer = processes(namespace).items() - survivors
+    assert "stop it first" in process_cluster.windlass("restore", file, "--force", *where, check=False).stderr
+    ProcessTable(process_cluster.data_dir / "run", process_cluster.data_dir / "logs").stop("apiserver", 20)
+    assert "restored" in process_cluster.windlass("restore", file, "--force", *where).stdout
+    process_cluster.up()
+
+    def converged():
+        found = pods(process_cluster, namespace)
+        ready = all(status["ready"] for pod in found for status in pod["status"]["containerStatuses"])
+        uids = {pod["metadata"]["name"]: pod["metadata"]["uid"] for pod in found}
+        return ready and uids == before and len(processes(namespace)) == 3 and not newer & processes(namespace).items()
+
+    process_cluster.wait(converged)
+    assert survivors <= processes(namespace).items()
+    assert "later" not in kubectl("get", "configmaps")

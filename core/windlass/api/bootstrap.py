@@ -10,6 +10,7 @@ from windlass.clock import Clock, rfc3339
 from windlass.errors import KeyExistsError
 from windlass.logs import get_logger
 from windlass.store.interface import Store
+from windlass.store.transfer import check_whole
 
 SYSTEM_NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
 SYSTEM_PRIORITIES = {"system-node-critical": 2_000_001_000, "system-cluster-critical": 2_000_000_000}
@@ -17,7 +18,11 @@ log = get_logger(__name__)
 
 
 async def create_system_objects(store: Store, clock: Clock) -> None:
-    """Create the system's objects where they are absent. Safe in any number of processes at once."""
+    """Create the system's objects where they are absent. Safe in any number of processes at once.
+
+    Raises StoreUnavailableError, too, while a restore into the store is not finished.
+    """
+    await check_whole(store)
     for key, obj in _system_objects():
         if await store.get(key) is not None:
             continue

@@ -17,6 +17,8 @@ OWN_COMMANDS = {
     "kubeconfig": "windlass.cli.kubeconfig:kubeconfig",
     "apiserver": "windlass.cli.apiserver:apiserver",
     "manager": "windlass.cli.manager:manager",
+    "backup": "windlass.cli.backup:backup",
+    "restore": "windlass.cli.backup:restore",
     "images": "windlass.cli.images:images",
     "plugins": "windlass.cli.plugins:plugins",
     "version": "windlass.cli.version:version",

@@ -127,6 +127,13 @@ class Store(Protocol):
         """Drop history beyond the newest `keep` changes. Safe to call from any process at any time."""
         ...
 
+    async def advance(self, revision: int) -> None:
+        """Let every later commit have a revision above `revision`, and forget the history up to there.
+
+        For a restore, while nobody else has the store open. Nothing happens to a store that is beyond it already.
+        """
+        ...
+
     async def ping(self) -> None:
         """Prove a round trip, for /readyz. Raises StoreUnavailableError."""
         ...

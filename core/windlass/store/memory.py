@@ -92,6 +92,13 @@ class MemoryStore:
         while len(self._changes) > keep:
             self._compacted = self._changes.popleft().revision
 
+    async def advance(self, revision: int) -> None:
+        """See `Store.advance`."""
+        if revision > self._revision:
+            self._revision = self._compacted = revision
+            self._changes.clear()
+            self._wake()
+
     async def ping(self) -> None:
         """Memory always answers."""
 

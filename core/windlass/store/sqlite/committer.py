@@ -12,7 +12,7 @@ from windlass.errors import StoreUnavailableError, WindlassError
 from windlass.logs import get_logger
 from windlass.store.interface import Change
 from windlass.store.sqlite.database import connect
-from windlass.store.sqlite.group import Compaction, Group, Operation, Outcome, compact
+from windlass.store.sqlite.group import Advance, Compaction, Group, Operation, Outcome, compact
 
 GROUP = 256
 COMPACT_EVERY = 20_000
@@ -22,7 +22,7 @@ log = get_logger(__name__)
 
 @dataclass(slots=True)
 class _Commit:
-    operation: Operation | Compaction
+    operation: Operation | Compaction | Advance
     future: "asyncio.Future[Change | None]"
 
 
@@ -40,7 +40,7 @@ class Committer:
         self._thread = threading.Thread(target=self._work, name="sqlite-writer", daemon=True)
         self._thread.start()
 
-    async def commit(self, operation: Operation | Compaction) -> Change | None:
+    async def commit(self, operation: Operation | Compaction | Advance) -> Change | None:
         """Run an operation in the next group and wait until it is durable."""
         future: asyncio.Future[Change | None] = self._loop.create_future()
         self._queue.put(_Commit(operation, future))

@@ -40,6 +40,13 @@ class Compaction:
     keep: int
 
 
+@dataclass(frozen=True, slots=True)
+class Advance:
+    """Let later revisions be above this one."""
+
+    revision: int
+
+
 Outcome = Change | WindlassError | None
 """What became of an operation: its change, why it was refused, or None for a compaction."""
 
@@ -47,7 +54,7 @@ Outcome = Change | WindlassError | None
 class Group:
     """Runs inside a write transaction that the caller opens and commits. An operation that is refused writes nothing."""
 
-    def __init__(self, connection: sqlite3.Connection, operations: Sequence[Operation | Compaction]) -> None:
+    def __init__(self, connection: sqlite3.Connection, operations: Sequence[Operation | Compaction | Advance]) -> None:
         self._connection = connection
         self._operations = operations
         self._revision = last_revision(connection)
@@ -67,6 +74,8 @@ class Group:
         for operation in self._operations:
             if isinstance(operation, Compaction):
                 compact(self._connection, operation.keep)
+            elif isinstance(operation, Advance):
+                advance(self._connection, operation.revision)
         return outcomes
 
     def _read_known(self) -> dict[str, tuple[int, int]]:
@@ -134,6 +143,16 @@ def compact(connection: sqlite3.Connection, keep: int) -> None:
     if bound > 0:
         connection.execute("DELETE FROM changes WHERE revision <= ?", (bound,))
         connection.execute("UPDATE compaction SET revision = max(revision, ?)", (bound,))
+
+
+def advance(connection: sqlite3.Connection, revision: int) -> None:
+    """Drop all changes and raise the last revision, unless it is higher already."""
+    if revision <= last_revision(connection):
+        return
+    connection.execute("DELETE FROM changes")
+    connection.execute("DELETE FROM sqlite_sequence WHERE name = 'changes'")
+    connection.execute("INSERT INTO sqlite_sequence (name, seq) VALUES ('changes', ?)", (revision,))
+    connection.execute("UPDATE compaction SET revision = ?", (revision,))
 
 
 def _parts(rows: list[T]) -> Iterator[list[T]]:

@@ -14,7 +14,7 @@ from windlass.store.interface import MAX_VALUE_BYTES, Change, Guard, Page, Progr
 from windlass.store.sqlite import database
 from windlass.store.sqlite.committer import Committer
 from windlass.store.sqlite.filebell import FileBell
-from windlass.store.sqlite.group import Compaction, Operation
+from windlass.store.sqlite.group import Advance, Compaction, Operation
 
 RECENT_CHANGES = 10_000
 READ_CHANGES = 1_000
@@ -126,6 +126,14 @@ class SqliteStore:
         await self._started().commit(Compaction(keep))
         while len(self._recent) > keep:
             self._recent_start = self._recent.popleft().revision
+
+    async def advance(self, revision: int) -> None:
+        """See `Store.advance`."""
+        await self._started().commit(Advance(revision))
+        if revision > self._revision:
+            self._recent.clear()
+            self._revision = self._recent_start = revision
+            self._wake()
 
     async def ping(self) -> None:
         """See `Store.ping`."""

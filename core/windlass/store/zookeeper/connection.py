@@ -23,7 +23,7 @@ from kazoo.exceptions import (
     SessionExpiredError,
     SessionMovedError,
 )
-from kazoo.protocol.states import KazooState, KeeperState
+from kazoo.protocol.states import KazooState, KeeperState, ZnodeStat
 from kazoo.retry import KazooRetry
 from kazoo.security import ACL, OPEN_ACL_UNSAFE, make_digest_acl
 
@@ -96,6 +96,8 @@ class Connection:
         self._flush_scheduled = False
         self._connected = False
         self._closed = False
+        self.offset = 0
+        """What revisions have above zxids: every zxid of an answer has it added."""
         self._online = asyncio.Event()
         self._unanswered = 0
         self._heard = False
@@ -218,7 +220,7 @@ class Connection:
             future, answer = self._answers.popleft()
             self._unanswered -= 1
             if not future.done():
-                future.set_result(answer)
+                future.set_result(_shifted(answer, self.offset) if self.offset else answer)
 
     @property
     def _check_seconds(self) -> float:
@@ -255,3 +257,17 @@ class Connection:
             self._online.set()
         elif not self._closed:
             self._online.clear()
+
+
+def _shifted(answer: Answer, offset: int) -> Answer:
+    """Turn zxids into revisions: of the answer, and of the znode's stat that it may hold."""
+    value = answer.value
+    if isinstance(value, ZnodeStat):
+        value = _shifted_stat(value, offset)
+    elif isinstance(value, tuple) and len(value) == 2 and isinstance(value[1], ZnodeStat):
+        value = (value[0], _shifted_stat(value[1], offset))
+    return Answer(value, answer.zxid + offset, answer.error)
+
+
+def _shifted_stat(stat: Any, offset: int) -> Any:
+    return stat._replace(czxid=stat.czxid + offset, mzxid=stat.mzxid + offset, pzxid=stat.pzxid + offset)

@@ -6,7 +6,7 @@ from contextlib import aclosing
 from dataclasses import replace
 
 from kazoo.exceptions import KazooException, NodeExistsError
-from kazoo.protocol.serialization import Create, Exists, GetData, Sync
+from kazoo.protocol.serialization import Create, Exists, GetData, SetData, Sync
 
 from windlass.errors import StoreUnavailableError
 from windlass.logs import get_logger
@@ -15,7 +15,7 @@ from windlass.store.zookeeper.changelog import ChangeLog
 from windlass.store.zookeeper.commits import Committer
 from windlass.store.zookeeper.connection import Connection
 from windlass.store.zookeeper.follower import Follower
-from windlass.store.zookeeper.layout import SHARDS, EntryNode, Paths
+from windlass.store.zookeeper.layout import SHARDS, EntryNode, MalformedZnodeError, Paths, decode_offset, encode_offset
 from windlass.store.zookeeper.listing import Lister
 from windlass.store.zookeeper.settings import ZooKeeperSettings
 from windlass.store.zookeeper.trimming import Trimmer
@@ -86,10 +86,15 @@ class ZooKeeperStore:
         await parts.connection.open()
         try:
             await self._make_tree(parts)
+            data, _ = await parts.connection.call(GetData(parts.paths.objects, None))
+            parts.connection.offset = decode_offset(data)
             await parts.log.open()
         except (StoreUnavailableError, KazooException):
             await parts.connection.close()
             raise
+        except MalformedZnodeError as error:
+            await parts.connection.close()
+            raise StoreUnavailableError(f"{parts.paths.objects}: {error}") from error
         if not self._credentials:
             log.warning("zookeeper_without_credentials", hint="anybody who reaches the ensemble can read and write")
         self._parts = parts
@@ -154,6 +159,17 @@ class ZooKeeperStore:
     async def compact(self, keep: int) -> None:
         """Drop whole log segments, as many as leave at least `keep` changes and the two newest segments."""
         await self._open().trimmer.trim(keep)
+
+    async def advance(self, revision: int) -> None:
+        """See `Store.advance`: zxids are ZooKeeper's own, so what is raised is what revisions have above them."""
+        parts = self._open()
+        missing = revision - await parts.log.barrier()
+        if missing <= 0:
+            return
+        offset = parts.connection.offset + missing
+        await parts.connection.call(SetData(parts.paths.objects, encode_offset(offset), -1))
+        await self.close()  # what the parts remember has revisions of before
+        await self.start()
 
     async def ping(self) -> None:
         """See `Store.ping`: a barrier goes through the leader."""

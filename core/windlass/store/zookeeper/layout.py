@@ -62,6 +62,19 @@ class Paths:
         return f"{self.root}/blobs/{blob}"
 
 
+def encode_offset(offset: int) -> bytes:
+    """Write what revisions have above zxids; it is the content of the objects' parent."""
+    return orjson.dumps({"offset": offset})
+
+
+def decode_offset(data: bytes) -> int:
+    """Read it; a tree into which nothing was restored says nothing. Raises MalformedZnodeError."""
+    try:
+        return int(orjson.loads(data)["offset"]) if data else 0
+    except (KeyError, TypeError, ValueError) as error:
+        raise MalformedZnodeError(f"offset of revisions: {error}") from error
+
+
 def shard_of(key: str) -> str:
     """Spread keys evenly, the same way for ever."""
     return hashlib.blake2b(key.encode(), digest_size=1).hexdigest()

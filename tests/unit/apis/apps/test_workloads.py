@@ -196,3 +196,26 @@ def test_a_controller_revision_keeps_its_data(served):
         "data: Required value: data is mandatory",
         "revision: Invalid value: -1: must be greater than or equal to 0",
     ]
+
+
+def test_claim_templates_are_volumes_of_the_pods(served):
+    """Their names are checked, the pods may mount them, and a namesake of the template gives way to them."""
+    sets = served("apps/v1", "StatefulSet")
+    container = {"name": "c", "image": "i", "volumeMounts": [{"name": "data", "mountPath": "/v"}]}
+    claim = {"metadata": {"name": "data"}, "spec": {"accessModes": ["ReadWriteOnce"]}}
+
+    def problems(*templates, **pod):
+        template = {"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [container], **pod}}
+        spec = {"serviceName": "s", "selector": {"matchLabels": {"a": "b"}}, "template": template,
+                "volumeClaimTemplates": list(templates)}  # fmt: skip
+        return sets.problems(spec=spec)
+
+    assert problems(claim) == problems(claim, volumes=[{"name": "data", "emptyDir": {}}]) == []
+    path = "spec.template.spec.containers[0].volumeMounts[0].name"
+    assert problems() == [f'{path}: Not found: "data"']
+    found = problems(claim, claim, {**claim, "metadata": {"name": "A b"}})
+    assert [line.split(": ")[0] for line in found] == [
+        "spec.template.spec.volumes[1].name",
+        "spec.volumeClaimTemplates[1].metadata.name",
+        "spec.volumeClaimTemplates[2].metadata.name",
+    ]

@@ -1,4 +1,4 @@
-"""The binder over any history: binders that die after any write, several at once, views that are behind, claims that go."""
+"""P87, P89: the binder over any history: binders that die after any write, several at once and behind, claims that go."""
 
 import copy
 

@@ -89,7 +89,7 @@ async def test_what_waits_says_so_once_and_goes_on_by_itself(cluster, make, has_
 
 
 async def test_a_claim_stays_while_a_pod_uses_it(cluster, make, has_phase):
-    """K80: a deleted claim is Terminating until the pod on a node is gone, and its volume as long as the claim."""
+    """A deleted claim is Terminating until the pod on a node is gone, and its volume as long as the claim."""
     cluster.run_controllers(PersistentVolumeBinder, ClaimProtection, VolumeProtection)
     await cluster.client.create(PV, fresh(make.volume()))
     await cluster.client.create(PVC, fresh(make.claim()))

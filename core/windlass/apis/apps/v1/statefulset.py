@@ -151,7 +151,7 @@ class StatefulSetBehaviour(Strategy):
         """Check the update strategy, the claims, and that selector and template fit."""
         spec = obj.get("spec") or {}
         return [
-            *validate_workload(obj),
+            *validate_workload(_with_claimed_volumes(obj)),
             *_validate_strategy(spec.get("updateStrategy") or {}),
             *_validate_claims(spec.get("volumeClaimTemplates") or []),
         ]
@@ -166,6 +166,20 @@ class StatefulSetBehaviour(Strategy):
     def warnings(self, obj: Obj) -> list[str]:
         """Return the warnings of the template."""
         return workload_warnings(obj)
+
+
+def _with_claimed_volumes(obj: Obj) -> Obj:
+    """Return the set with the volumes that its pods will have: those of the claims take the place of namesakes."""
+    spec = obj.get("spec") or {}
+    claimed = [(template.get("metadata") or {}).get("name") or "" for template in spec.get("volumeClaimTemplates") or []]
+    if not claimed:
+        return obj
+    template = spec.get("template") or {}
+    pod_spec = template.get("spec") or {}
+    own = [volume for volume in pod_spec.get("volumes") or [] if volume.get("name") not in claimed]
+    made = [{"name": name, "persistentVolumeClaim": {"claimName": name}} for name in dict.fromkeys(claimed) if name]
+    whole = {**template, "spec": {**pod_spec, "volumes": [*own, *made]}}
+    return {**obj, "spec": {**spec, "template": whole}}
 
 
 def _validate_claims(templates: Sequence[Obj]) -> list[FieldError]:

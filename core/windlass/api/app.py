@@ -72,12 +72,13 @@ def build_app(  # noqa: PLR0913 - the parts of a server, all by keyword
         streams=StreamingHandler(stream_backend or agents, reader, config),
         proxy=ProxyHandler(agents, config),
     )
-    resources = ResourceHandler(registries, WatchHandler(config, clock), connections, config, clock)
+    guard = Guard(authenticators, authorizers, reader)
+    watches = WatchHandler(config, clock)
+    resources = ResourceHandler(registries, watches, connections, config, clock, guard.authorize)
     kinds = [*scheme, *REVIEW_KINDS, *((TOKEN_REVIEWS,) if tokens else ()), NODE_METRICS, POD_METRICS, PLUGIN_KIND]
     discovery = Discovery(kinds, f"{config.host}:{config.port}")
     router = Router(frozenset(registries), resources.handle, discovery.handle)
     router.add_resource("windlass.dev", "v1", "plugins", PluginHandler(plugins, clock).handle)
-    guard = Guard(authenticators, authorizers, reader)
     for kind in REVIEW_KINDS:
         review = ReviewHandler(kind, guard, config.max_body_bytes)
         router.add_resource(kind.group, kind.version, kind.plural, review.handle)

@@ -58,12 +58,12 @@ class Guard:
                 return user
         raise UnauthorizedError("Unauthorized")
 
-    def authorize(self, request: ApiRequest) -> None:
-        """Ask each authoriser in order until one has an opinion. Raises 403."""
+    def authorize(self, request: ApiRequest, verb: str = "") -> None:
+        """Ask each authoriser in order until one has an opinion of the request's verb, or of another. Raises 403."""
         path = request.path
         attributes = Attributes(
             request.user,
-            request.verb,
+            verb or request.verb,
             path.group,
             path.version,
             path.plural,

@@ -123,7 +123,7 @@ class Renderer:
 
     def _answer(self, value: Mapping[str, Any], status: int) -> ApiResponse:
         if self.representation.yaml:
-            body = yaml.safe_dump(dict(value), sort_keys=False, allow_unicode=True).encode()
+            body = yaml.safe_dump(orjson.loads(orjson.dumps(value)), sort_keys=False, allow_unicode=True).encode()
         else:
             body = orjson.dumps(value)
         return ApiResponse(body, status, self.representation.content_type)

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from windlass.api.body import parse, read_body, read_bytes, read_optional
 from windlass.api.config import ApiConfig
 from windlass.api.container_logs import LogHandler
+from windlass.api.managers import check_patch_options, manager_of
 from windlass.api.negotiation import media_type_of, negotiate
 from windlass.api.proxy import ProxyHandler
 from windlass.api.rendering import Renderer
@@ -20,7 +21,7 @@ from windlass.registry.admit import Target
 from windlass.registry.fencing import parse_claim
 from windlass.registry.generic import Registry
 from windlass.registry.options import DeleteOptions, ListOptions, Patch, RequestContext, Written
-from windlass.registry.patching import JSON_PATCH, check_patch_type
+from windlass.registry.patching import APPLY_PATCH, JSON_PATCH, check_patch_type
 from windlass.registry.pods import delete_options
 
 NOT_ALLOWED = "the server does not allow this method on the requested resource"
@@ -38,6 +39,7 @@ RETURNED_WHEN_DELETED = frozenset(
 NOT_YET = frozenset({("pods", "resize"), ("services", "proxy")})
 FIELD_VALIDATION = ("Strict", "Warn", "Ignore")
 Handle = Callable[[ApiRequest, Registry], Awaitable[Response]]
+YAML = "application/yaml"
 PROXY_VERBS = ("get", "create", "update", "patch", "delete")
 
 
@@ -59,7 +61,10 @@ class ResourceHandler:
         connections: Connections,
         config: ApiConfig,
         clock: Clock,
+        authorize: Callable[[ApiRequest, str], None] = lambda _request, _verb: None,
     ) -> None:
+        """`authorize` raises when the request's user may not do what it implies: an apply may create."""
+        self._authorize = authorize
         self._registries = registries
         self._watches = watches
         self._config = config
@@ -160,7 +165,7 @@ class ResourceHandler:
             context_of(request),
             _target(request, registry),
         )
-        patch = await self._read_patch(request)
+        patch = await self._read_patch(request, context)
         return self._written(renderer, context, await registry.patch(context, target, patch))
 
     async def _delete(self, request: ApiRequest, registry: Registry) -> ApiResponse:
@@ -198,7 +203,7 @@ class ResourceHandler:
 
     async def _patch_scale(self, request: ApiRequest, registry: Registry) -> ApiResponse:
         context, target = context_of(request), _target(request, registry)
-        return json_response(await registry.patch_scale(context, target, await self._read_patch(request)))
+        return json_response(await registry.patch_scale(context, target, await self._read_patch(request, context)))
 
     async def _bind(self, request: ApiRequest, registry: Registry) -> ApiResponse:
         context, target = context_of(request), _target(request, registry)
@@ -219,13 +224,17 @@ class ResourceHandler:
         body = await read_body(request, self._config.max_body_bytes)
         return self._written(renderer, context, await registry.finalize(context, target, body))
 
-    async def _read_patch(self, request: ApiRequest) -> Patch:
+    async def _read_patch(self, request: ApiRequest, context: RequestContext) -> Patch:
         media_type = media_type_of(request.header(b"content-type"))
         check_patch_type(media_type)
+        applies = media_type == APPLY_PATCH
+        context.force = check_patch_options(request, applies=applies)
+        if applies:
+            context.authorize_create = lambda: self._authorize(request, "create")
         raw = await read_bytes(request, self._config.max_body_bytes)
         if not raw.strip():
             raise BadRequestError("the request body is empty")
-        body = parse(raw)
+        body = parse(raw, YAML if applies and not raw.lstrip().startswith(b"{") else "")
         if media_type == JSON_PATCH and not isinstance(body.value, list):
             raise BadRequestError("a JSON Patch must be an array of operations")
         return Patch(media_type, body)
@@ -279,7 +288,9 @@ def context_of(request: ApiRequest) -> RequestContext:
     fence = request.header(b"windlass-fence")
     if fence:
         parse_claim(fence)
-    return RequestContext(request.user, _dry_run(request.values("dryRun")), validation, fence)
+    return RequestContext(
+        request.user, _dry_run(request.values("dryRun")), validation, fence, manager=manager_of(request)
+    )
 
 
 def list_options(request: ApiRequest) -> ListOptions:

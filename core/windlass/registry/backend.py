@@ -29,14 +29,14 @@ class CacheReader:
         """Return the newest cached object, or None (also for a resource that nobody serves)."""
         kind = self._kinds.get(resource)
         cached = self._cache.kind_cache(kind).get(namespace, name) if kind else None
-        return cached.obj if cached else None
+        return cached.bare if cached else None
 
     def list(self, resource: str, namespace: str = "") -> Sequence[Mapping[str, Any]]:
         """Return cached objects; '' means all namespaces."""
         kind = self._kinds.get(resource)
         if kind is None:
             return ()
-        return [cached.obj for cached in self._cache.kind_cache(kind).select(namespace)[0]]
+        return [cached.bare for cached in self._cache.kind_cache(kind).select(namespace)[0]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,7 @@ store's.
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-import orjson
-
+from windlass.apimachinery.apply import envelope
 from windlass.apimachinery.scheme import KindDefinition, Obj
 from windlass.errors import ApiError, ConflictError, RevisionMismatchError
 from windlass.registry.admit import Target
@@ -22,11 +21,15 @@ MAX_ATTEMPTS = 64
 
 @dataclass(frozen=True, slots=True)
 class Current:
-    """A private copy of the stored object, its revision, and whether it was just read from the store."""
+    """A private copy of the stored object, its revision, and whether it was just read from the store.
+
+    `managed`: its managed fields, encoded; `obj` is without them.
+    """
 
     obj: Obj
     revision: int
     fresh: bool
+    managed: bytes = b""
 
 
 class StaleError(ConflictError):
@@ -39,11 +42,13 @@ async def load(backend: Backend, target: Target, *, fresh: bool) -> Current | No
     if not fresh:
         cached = backend.cache.kind_cache(kind).get(target.namespace, target.name)
         if cached is not None:
-            return Current(_present(kind, orjson.loads(cached.encoded), cached.revision), cached.revision, False)
+            obj, managed = envelope.parse(cached.encoded)
+            return Current(_present(kind, obj, cached.revision), cached.revision, False, managed)
     stored = await backend.store.get(kind.key(target.namespace, target.name))
     if stored is None:
         return None
-    return Current(_present(kind, orjson.loads(stored.value), stored.revision), stored.revision, True)
+    obj, managed = envelope.parse(stored.value)
+    return Current(_present(kind, obj, stored.revision), stored.revision, True, managed)
 
 
 def _present(kind: KindDefinition, obj: Obj, revision: int) -> Obj:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from datetime import timedelta
 
+from windlass.apimachinery.apply import envelope
 from windlass.apimachinery.meta import deep_copy_json
 from windlass.apimachinery.scheme import KindDefinition, Obj
 from windlass.clock import parse_rfc3339, rfc3339
@@ -120,9 +121,9 @@ async def _commit(
     if is_ready_to_go(kind, marked):
         async with allocated(backend, context, kind, None, current.obj):
             await commit_delete(backend, context, kind, marked, current.revision)
-        return Written(current.obj, gone=True)
+        return Written(envelope.shown(current.obj, current.managed), gone=True)
     if marked == current.obj:
         if not current.fresh:
             raise StaleError("nothing would change, says the cache")
-        return Written(current.obj)
-    return Written(await commit_update(backend, context, kind, marked, current.revision))
+        return Written(envelope.shown(current.obj, current.managed))
+    return Written(await commit_update(backend, context, kind, marked, current.revision, managed=current.managed))

@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 from windlass.apimachinery.scheme import KindDefinition
 from windlass.errors import NotFoundError
+from windlass.registry import applying, pods, reading, scale, update
 from windlass.registry import create as creating
 from windlass.registry import delete as deleting
-from windlass.registry import pods, reading, scale, update
 from windlass.registry.admit import Target
 from windlass.registry.backend import Backend
 from windlass.registry.continuation import Snapshots
 from windlass.registry.finalize import finalize
 from windlass.registry.options import Body, DeleteOptions, ListOptions, Patch, RequestContext, Written
-from windlass.registry.patching import patch_transform
+from windlass.registry.patching import APPLY_PATCH, patch_transform, sees_managers
 
 if TYPE_CHECKING:
     from windlass.store.watchcache import CachedObject
@@ -51,7 +51,10 @@ class Registry:
 
     async def patch(self, context: RequestContext, target: Target, patch: Patch) -> Written:
         """Patch an object, or what a subresource shows of it ('status', 'ephemeralcontainers')."""
-        return await update.modify(self.backend, context, target, patch_transform(self.kind, context, patch))
+        if patch.media_type == APPLY_PATCH:
+            return await applying.apply_patch(self.backend, context, target, patch)
+        transform = patch_transform(self.kind, context, patch)
+        return await update.modify(self.backend, context, target, transform, with_managers=sees_managers(patch))
 
     async def delete(self, context: RequestContext, target: Target, options: DeleteOptions) -> Written:
         """Delete an object, or mark it deleted."""

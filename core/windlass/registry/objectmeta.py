@@ -46,7 +46,7 @@ def fill_for_create(kind: KindDefinition, obj: Obj, clock: Clock) -> None:
     metadata = obj["metadata"]
     if metadata.get("resourceVersion"):
         raise BadRequestError("resourceVersion should not be set on objects to be created")
-    for key in (*SERVER_OWNED, "resourceVersion", "managedFields"):
+    for key in (*SERVER_OWNED, "resourceVersion"):
         metadata.pop(key, None)
     if not metadata.get("name") and metadata.get("generateName"):
         metadata["name"] = generate_name(metadata["generateName"])
@@ -69,7 +69,6 @@ def carry_over(kind: KindDefinition, new: Obj, old: Obj) -> None:
             metadata[key] = before[key]
         else:
             metadata.pop(key, None)
-    metadata.pop("managedFields", None)
     metadata["resourceVersion"] = before["resourceVersion"]
 
 

@@ -1,6 +1,6 @@
 """What a request says beside its object: who asks, and with which options."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,7 +12,8 @@ class RequestContext:
     """Who writes, and how. `warnings` collects texts for Warning headers.
 
     `field_validation`: Strict, Warn or Ignore. `fence`: `lease-namespace/lease-name/holder/transitions` of the leader
-    on whose behalf the write is made, '' for none.
+    on whose behalf the write is made, '' for none. `manager`: who owns the fields that the write sets. `force`: an
+    apply takes fields from their owners. `authorize_create` raises when the caller may not create what it applies.
     """
 
     user: UserInfo
@@ -20,6 +21,9 @@ class RequestContext:
     field_validation: str = "Warn"
     fence: str = ""
     warnings: list[str] = field(default_factory=list)
+    manager: str = "unknown"
+    force: bool = False
+    authorize_create: Callable[[], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)

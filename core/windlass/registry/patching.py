@@ -15,16 +15,11 @@ JSON_PATCH = "application/json-patch+json"
 MERGE_PATCH = "application/merge-patch+json"
 STRATEGIC_PATCH = "application/strategic-merge-patch+json"
 APPLY_PATCH = "application/apply-patch+yaml"
-SUPPORTED = (JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH)
+SUPPORTED = (JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH, APPLY_PATCH)
 
 
 def check_patch_type(media_type: str) -> None:
     """Refuse other patch types with 415."""
-    if media_type == APPLY_PATCH:
-        raise UnsupportedMediaTypeError(
-            "server-side apply (application/apply-patch+yaml) is not supported yet; "
-            f"use client-side apply, or one of: {', '.join(SUPPORTED)}"
-        )
     if media_type not in SUPPORTED:
         raise UnsupportedMediaTypeError(
             f"the body of the request was in an unknown format - accepted media types include: {', '.join(SUPPORTED)}"
@@ -44,6 +39,18 @@ def patch_transform(kind: KindDefinition, context: RequestContext, patch: Patch)
         return decoded.obj, list(decoded.errors)
 
     return transform
+
+
+def sees_managers(patch: Patch) -> bool:
+    """Say whether a patch may read or write the managed fields."""
+    body = patch.body.value
+    if isinstance(body, dict):
+        metadata = body.get("metadata")
+        return metadata is not None and (not isinstance(metadata, dict) or "managedFields" in metadata or "$patch" in metadata)
+    if not isinstance(body, list):
+        return True
+    places = [step.get(key) for step in body if isinstance(step, dict) for key in ("path", "from")]
+    return any(place in ("", "/metadata") or str(place).startswith("/metadata/managedFields") for place in places)
 
 
 def apply_patch(schema: Any, original: Obj, patch: Patch) -> Any:

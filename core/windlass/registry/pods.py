@@ -52,7 +52,10 @@ async def bind(backend: Backend, context: RequestContext, target: Target, body: 
         await admit(backend, request)
         await validate(backend, request)
         _assign(backend, pod, node["name"], metadata)
-        return Written(await commit_update(backend, context, target.kind, pod, current.revision))
+        stored = await commit_update(
+            backend, context, target.kind, pod, current.revision, managed=current.managed
+        )
+        return Written(stored)
 
     await attempt(backend, target, step)
 

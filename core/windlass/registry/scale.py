@@ -7,10 +7,11 @@ from windlass.apimachinery.selectors import format_label_selector
 from windlass.apis.autoscaling.v1 import Scale
 from windlass.errors import FieldError, MethodNotAllowedError
 from windlass.registry.admit import Target
+from windlass.registry.applying import apply_config
 from windlass.registry.backend import Backend
 from windlass.registry.decoding import decode_plain
 from windlass.registry.options import Body, Patch, RequestContext, Written
-from windlass.registry.patching import apply_patch, check_patch_type
+from windlass.registry.patching import APPLY_PATCH, apply_patch, check_patch_type
 from windlass.registry.refusals import invalid
 from windlass.registry.update import modify
 
@@ -56,12 +57,26 @@ async def update_scale(backend: Backend, context: RequestContext, target: Target
 async def patch_scale(backend: Backend, context: RequestContext, target: Target, patch: Patch) -> Written:
     """Patch the Scale that an object shows."""
     check_patch_type(patch.media_type)
+    if patch.media_type == APPLY_PATCH:
+        return await _apply_scale(backend, context, target, patch)
 
     def transform(old: Obj) -> tuple[Obj, list[FieldError]]:
         patched = apply_patch(Scale, scale_of(target.kind, old), patch)
         return _scaled(target, old, decode_plain(Scale, patched, "Scale")), []
 
     return await modify(backend, context, target, transform)
+
+
+async def _apply_scale(backend: Backend, context: RequestContext, target: Target, patch: Patch) -> Written:
+    """Apply a Scale: the replicas of the object become the applier's, through the subresource."""
+    scale = decode_plain(Scale, patch.body.value, "Scale")
+    config: Obj = {"metadata": {}}
+    if (patch.body.value.get("spec") or {}).get("replicas") is not None:
+        config = _scaled(target, config, {"spec": scale["spec"]})
+    config["metadata"] = {
+        key: value for key, value in (scale.get("metadata") or {}).items() if key in ("name", "uid", "resourceVersion")
+    }
+    return await apply_config(backend, context, target, config)
 
 
 def _scaled(target: Target, old: Obj, scale: Obj) -> Obj:

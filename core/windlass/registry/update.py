@@ -2,6 +2,9 @@
 
 from collections.abc import Callable
 
+import orjson
+
+from windlass.apimachinery.apply import envelope
 from windlass.apimachinery.meta import deep_copy_json
 from windlass.apimachinery.scheme import KindDefinition, Obj
 from windlass.errors import FieldError
@@ -11,6 +14,7 @@ from windlass.registry.commit import commit_delete, commit_update
 from windlass.registry.create import create
 from windlass.registry.current import Current, StaleError, attempt, load
 from windlass.registry.decoding import decode_body, redecode
+from windlass.registry.managedfields import Recorder, split_managers, update_recorder
 from windlass.registry.namespaces import holds_content
 from windlass.registry.objectmeta import carry_over, place, validate_metadata_update
 from windlass.registry.options import Body, RequestContext, Written
@@ -24,33 +28,68 @@ Transform = Callable[[Obj], tuple[Obj, list[FieldError]]]
 
 async def update(backend: Backend, context: RequestContext, target: Target, body: Body) -> Written:
     """Replace an object, or its status; create a missing one where the kind allows it."""
-    proposed, errors = decode_body(target.kind, body, context)
+    said, sent = split_managers(body)
+    proposed, errors = decode_body(target.kind, said, context)
     place(target.kind, proposed, target.namespace, target.name)
     creates = target.kind.strategy.allow_create_on_update and not target.subresource
     if creates and await load(backend, target, fresh=False) is None:
         return await create(backend, context, target, body)
-    return await modify(backend, context, target, lambda _old: (deep_copy_json(proposed), list(errors)))
+
+    def replace(_old: Obj) -> tuple[Obj, list[FieldError]]:
+        new = deep_copy_json(proposed)
+        if sent is not None:
+            new["metadata"]["managedFields"] = sent
+        return new, list(errors)
+
+    return await modify(backend, context, target, replace)
 
 
-async def modify(backend: Backend, context: RequestContext, target: Target, transform: Transform) -> Written:
-    """Apply a transformation to the newest object. A resourceVersion in its result must be the current one (409)."""
+async def modify(
+    backend: Backend,
+    context: RequestContext,
+    target: Target,
+    transform: Transform,
+    *,
+    recorder: Recorder | None = None,
+    with_managers: bool = False,
+) -> Written:
+    """Apply a transformation to the newest object. A resourceVersion in its result must be the current one (409).
+
+    `recorder` says who owns what then; without one the writer owns what it changes. The transformation sees the managed
+    fields only `with_managers`.
+    """
+    record = recorder or update_recorder(backend, context, target)
 
     async def step(current: Current) -> Written:
-        new, errors = transform(deep_copy_json(current.obj))
+        new, errors = transform(_copy(current, with_managers=with_managers))
         version = new["metadata"].get("resourceVersion")
         if version and version != str(current.revision):
             raise conflict(target.kind, target.name)
-        new = await _prepare(backend, context, target, (new, errors), current.obj)
-        return await _commit(backend, context, target, new, current)
+        prepared = await _prepare(backend, context, target, (new, errors), current, record=record)
+        return await _commit(backend, context, target, prepared, current)
 
     return await attempt(backend, target, step)
 
 
+def _copy(current: Current, *, with_managers: bool) -> Obj:
+    obj: Obj = deep_copy_json(current.obj)
+    if with_managers and current.managed:
+        obj["metadata"]["managedFields"] = orjson.loads(current.managed)
+    return obj
+
+
 async def _prepare(
-    backend: Backend, context: RequestContext, target: Target, proposed: tuple[Obj, list[FieldError]], old: Obj
-) -> Obj:
-    """Carry over, default, admit, validate. Raises InvalidError listing everything wrong."""
-    new, errors = proposed
+    backend: Backend,
+    context: RequestContext,
+    target: Target,
+    proposed: tuple[Obj, list[FieldError]],
+    current: Current,
+    *,
+    record: Recorder,
+) -> tuple[Obj, bytes]:
+    """Carry over, default, record the owners, admit, validate. Raises InvalidError listing everything wrong."""
+    (new, errors), old = proposed, current.obj
+    sent = new["metadata"].pop("managedFields", None)
     kind, strategy = target.kind, target.kind.strategy.of_subresource(target.subresource)
     place(kind, new, target.namespace, target.name)
     carry_over(kind, new, old)
@@ -61,6 +100,7 @@ async def _prepare(
     elif not target.subresource or strategy is not kind.strategy:
         strategy.prepare_for_update(new, old)
     strategy.default(new)
+    managed = record(new, current, sent)
     request = admission_request(backend, context, target, obj=new, old=old)
     if await admit(backend, request):
         new, errors = redecode(kind, new)
@@ -77,7 +117,7 @@ async def _prepare(
     if not target.subresource:
         context.warnings += strategy.warnings(new)
     await validate(backend, request)
-    return new
+    return new, managed
 
 
 def _status_only(new: Obj, old: Obj) -> Obj:
@@ -94,19 +134,19 @@ def _status_only(new: Obj, old: Obj) -> Obj:
 
 
 async def _commit(
-    backend: Backend, context: RequestContext, target: Target, new: Obj, current: Current
+    backend: Backend, context: RequestContext, target: Target, prepared: tuple[Obj, bytes], current: Current
 ) -> Written:
-    kind = target.kind
+    kind, (new, managed) = target.kind, prepared
     if is_ready_to_go(kind, new):
         async with allocated(backend, context, kind, None, current.obj):
             await commit_delete(backend, context, kind, new, current.revision)
-        return Written(new, gone=True)
-    if new == current.obj:
+        return Written(envelope.shown(new, managed), gone=True)
+    if managed == current.managed and new == current.obj:
         if not current.fresh:
             raise StaleError("nothing would change, says the cache")
-        return Written(current.obj)
+        return Written(envelope.shown(new, managed))
     async with charged(backend, context, target, new, current.obj), allocated(backend, context, kind, new, current.obj):
-        return Written(await commit_update(backend, context, kind, new, current.revision))
+        return Written(await commit_update(backend, context, kind, new, current.revision, managed=managed))
 
 
 def is_ready_to_go(kind: KindDefinition, obj: Obj) -> bool:

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from windlass.apimachinery.apply import envelope
 from windlass.apimachinery.scheme import KindDefinition
 
 
@@ -21,8 +22,14 @@ class CachedObject:
     )
 
     def __init__(
-        self, obj: dict[str, Any], selectable: Mapping[str, str], revision: int, create_revision: int
+        self,
+        obj: dict[str, Any],
+        selectable: Mapping[str, str],
+        revision: int,
+        create_revision: int,
+        managed: bytes = b"",
     ) -> None:
+        """Take an object without its managed fields, and those as they are encoded."""
         metadata = obj["metadata"]
         metadata["resourceVersion"] = str(revision)
         self.namespace: str = sys.intern(metadata.get("namespace", ""))
@@ -30,7 +37,7 @@ class CachedObject:
         self.revision = revision
         self.create_revision = create_revision
         # orjson's result keeps the buffer it was written in, 8 KiB for a small object: keep a copy of the right size.
-        self.encoded: bytes = bytes(memoryview(orjson.dumps(obj)))
+        self.encoded: bytes = bytes(memoryview(envelope.join(orjson.dumps(obj), managed)))
         self.labels: Mapping[str, str] = _interned(metadata.get("labels") or {})
         self.selectable = selectable
         self.position = f"{self.namespace}/{self.name}"
@@ -45,9 +52,15 @@ class CachedObject:
         """The object, parsed afresh: the caller's own copy."""
         return orjson.loads(self.encoded)  # type: ignore[no-any-return]
 
+    @property
+    def bare(self) -> dict[str, Any]:
+        """The object without its managed fields, parsed afresh: cheaper."""
+        return envelope.parse(self.encoded)[0]
+
     def at(self, revision: int) -> "CachedObject":
         """Return the same object with another resourceVersion, as the event of its going carries it."""
-        return CachedObject(self.obj, self.selectable, revision, self.create_revision)
+        obj, managed = envelope.parse(self.encoded)
+        return CachedObject(obj, self.selectable, revision, self.create_revision, managed)
 
 
 def _interned(pairs: Mapping[str, str]) -> dict[str, str]:

@@ -10,8 +10,7 @@ import heapq
 from collections import Counter
 from itertools import count
 
-import orjson
-
+from windlass.apimachinery.apply import envelope
 from windlass.apimachinery.scheme import KindDefinition, Scheme
 from windlass.clock import Clock
 from windlass.errors import CompactedError, StoreUnavailableError
@@ -186,8 +185,8 @@ class WatchCache:
 
     def _decode(self, prefix: str, key: str, value: bytes, revision: int, create_revision: int) -> CachedObject | None:
         try:
-            obj = orjson.loads(value)
-            return CachedObject(obj, selectable(self._kinds_of(prefix), obj), revision, create_revision)
+            obj, managed = envelope.parse(value)
+            return CachedObject(obj, selectable(self._kinds_of(prefix), obj), revision, create_revision, managed)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             self._note_bad(key, str(error))
             return None

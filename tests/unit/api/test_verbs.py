@@ -173,12 +173,6 @@ async def test_merge_patch_depth_bomb(api, make):
     assert answer.status in (400, 413)
 
 
-async def test_server_side_apply_says_that_it_is_not_there(api, make):
-    answer = await api.call("PATCH", f"{CMS}/one", make.config_map(), headers={"content-type": "application/apply-patch+yaml"})
-    assert answer.status == 415
-    assert "server-side apply" in answer.json["message"]
-
-
 async def test_put_of_a_missing_name(api, make):
     assert (await api.call("PUT", f"{CMS}/one", make.config_map())).status == 404
     lease = {"metadata": {"name": "n1"}, "spec": {"holderIdentity": "n1"}}

@@ -11,7 +11,8 @@ Json = dict[str, Any]
 
 JSON = "application/json"
 READABLE = (JSON, "application/yaml")
-PATCH_TYPES = ("application/json-patch+json", "application/merge-patch+json", "application/strategic-merge-patch+json")
+PATCH_TYPES = ("application/json-patch+json", "application/merge-patch+json", "application/strategic-merge-patch+json",
+               "application/apply-patch+yaml")
 HTTP_OF = {
     "get": "get",
     "list": "get",

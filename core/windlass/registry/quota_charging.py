@@ -17,7 +17,7 @@ from windlass.errors import ApiError, RevisionMismatchError, StoreUnavailableErr
 from windlass.logs import get_logger
 from windlass.registry.admit import Target
 from windlass.registry.backend import Backend
-from windlass.registry.commit import commit_update
+from windlass.registry.commit import commit_update, with_revision
 from windlass.registry.current import Current, load
 from windlass.registry.options import RequestContext
 from windlass.registry.refusals import conflict, forbidden
@@ -120,7 +120,9 @@ class _Charges:
                 new = change(current.obj)
                 if new is None:
                     return
-                written = await commit_update(self._backend, self._context, self._kind, new, current.revision)
+                written = await commit_update(
+                    self._backend, self._context, self._kind, new, current.revision, managed=current.managed
+                )
             except RevisionMismatchError:
                 fresh = True
                 continue
@@ -131,7 +133,8 @@ class _Charges:
                 continue
             if not self._context.dry_run:
                 revision = int(written["metadata"]["resourceVersion"])
-                self._backend.quotas.written[place.namespace, place.name] = (written, revision)
+                plain = with_revision(new, revision)
+                self._backend.quotas.written[place.namespace, place.name] = (plain, revision, current.managed)
             return
         raise conflict(self._kind, name)
 
@@ -144,4 +147,4 @@ class _Charges:
         if current is None or current.revision >= known[1]:
             del self._backend.quotas.written[place.namespace, place.name]
             return current
-        return Current(known[0], known[1], False)
+        return Current(known[0], known[1], False, known[2])

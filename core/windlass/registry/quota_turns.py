@@ -11,4 +11,4 @@ class QuotaLedger:
     """Whose turn it is in each namespace, and quotas as they were written here, until the cache shows them."""
 
     turns: dict[str, asyncio.Lock] = field(default_factory=dict)
-    written: dict[tuple[str, str], tuple[Obj, int]] = field(default_factory=dict)
+    written: dict[tuple[str, str], tuple[Obj, int, bytes]] = field(default_factory=dict)

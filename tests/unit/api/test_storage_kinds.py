@@ -5,6 +5,7 @@ import pytest
 GROUP = "/apis/storage.k8s.io/v1"
 CLAIMS = "/api/v1/namespaces/default/persistentvolumeclaims"
 VOLUMES = "/api/v1/persistentvolumes"
+MERGE = {"content-type": "application/merge-patch+json"}
 LABELS = {"for": "test"}
 SELECTED = "labelSelector=for%3Dtest"
 SIZE = {"storage": "1Gi"}
@@ -94,3 +95,27 @@ async def test_status_of_volumes_and_claims(api):
     found = await api.get(f"{CLAIMS}/c")
     assert found["status"]["conditions"] == [{"type": "Put", "status": "False"}]
     assert found["spec"] == made["spec"]
+
+
+async def test_what_admission_adds_to_claims_and_refuses(api):
+    """Claims get the default class and a finalizer; they grow only where the class says so, and once they are bound."""
+    default = {"storageclass.kubernetes.io/is-default-class": "true"}
+    body = {**BODIES["storageclasses"], "metadata": {"name": "usual", "annotations": default}}
+    await api.ok("POST", f"{GROUP}/storageclasses", body)
+    await api.get(f"{GROUP}/storageclasses")  # what is read is in the cache that admission looks into
+    spec = {key: value for key, value in CLAIM.items() if key != "storageClassName"}
+    made = await api.ok("POST", CLAIMS, _named("c", {"spec": spec}))
+    assert made["spec"]["storageClassName"] == "usual"
+    assert made["metadata"]["finalizers"] == ["kubernetes.io/pvc-protection"]
+    larger = {"spec": {"resources": {"requests": {"storage": "2Gi"}}}}
+    pending = await api.call("PATCH", f"{CLAIMS}/c", larger, headers=MERGE)
+    assert pending.status in (403, 422)
+    bound = {"phase": "Bound", "capacity": SIZE}
+    await api.patch(f"{CLAIMS}/c/status", {"status": bound})
+    refused = await api.call("PATCH", f"{CLAIMS}/c", larger, headers=MERGE)
+    assert refused.status == 403
+    assert refused.json["message"].startswith('persistentvolumeclaims "c" is forbidden: only dynamically provisioned pvc')
+    await api.patch(f"{GROUP}/storageclasses/usual", {"allowVolumeExpansion": True})
+    await api.get(f"{GROUP}/storageclasses")
+    assert (await api.patch(f"{CLAIMS}/c", larger))["spec"]["resources"]["requests"] == {"storage": "2Gi"}
+    assert (await api.ok("DELETE", f"{CLAIMS}/c"))["metadata"]["deletionTimestamp"]

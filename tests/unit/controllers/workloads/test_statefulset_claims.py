@@ -110,7 +110,7 @@ async def scale(cluster, replicas):
 
 
 async def test_claims_outlive_pods_and_set(cluster):
-    """C143: a pod of the same number finds the claim of the one before, also after scaling and deletion of the set."""
+    """A pod of the same number finds the claim of the one before, also after scaling and deletion of the set."""
     cluster.run_controllers(StatefulSetController, GarbageCollector, ClaimProtection)
     await cluster.client.create(STATEFULSETS, to_create(), "default")
     await ready(cluster, 2)

@@ -127,13 +127,18 @@ def from_decimal(value: Decimal) -> str:
     return _decimal_form(nanos, "decimal")
 
 
+def from_bytes(value: int) -> str:
+    """Write a number of bytes as a canonical quantity with binary suffixes (10485760 as `10Mi`)."""
+    return canonical(f"{value // 1024}Ki") if value % 1024 == 0 else str(value)
+
+
 def add(*texts: str) -> str:
     """Return the canonical sum, written with the suffix family of the first operand. Raises QuantityError."""
     parsed = [_parse(text) for text in texts] or [_Parsed(0, "decimal")]
     total = sum(part.nanos for part in parsed)
     value, rest = divmod(total, NANO)
     if parsed[0].format == "binary" and not rest:
-        return canonical(f"{value // 1024}Ki") if value % 1024 == 0 else str(value)
+        return from_bytes(value)
     return _decimal_form(total, parsed[0].format)
 
 

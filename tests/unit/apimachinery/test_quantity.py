@@ -108,6 +108,12 @@ def test_parse_is_exact():
     assert quantity.parse_quantity("9223372036854775807") == Decimal(2**63 - 1)
 
 
+@pytest.mark.parametrize(("value", "text"), [(0, "0"), (1000, "1000"), (1024, "1Ki"), (10 << 20, "10Mi"), (3 << 29, "1536Mi")])
+def test_bytes(value, text):
+    assert quantity.from_bytes(value) == text
+    assert quantity.int_value(text) == value
+
+
 def test_arithmetic():
     assert quantity.add("1Gi", "512Mi") == "1536Mi"
     assert quantity.add("250m", "750m") == "1"

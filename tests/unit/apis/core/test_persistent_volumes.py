@@ -170,3 +170,9 @@ def test_columns(volumes, claims):
     assert (row["Status"], row["Volume"], row["Capacity"], row["Access Modes"]) == ("Bound", "v", "2Gi", "RWOP")
     claim["metadata"]["deletionTimestamp"] = "2026-01-01T11:30:00Z"
     assert claims.row(claim)["Status"] == "Terminating"
+
+
+def test_classes_of_attributes_are_switched_off(volumes, claims):
+    """As in Kubernetes 1.32, where the feature gate is off unless somebody sets it: the field is dropped."""
+    for kind, spec in ((volumes, VOLUME), (claims, CLAIM)):
+        assert "volumeAttributesClassName" not in kind.create(spec={**spec, "volumeAttributesClassName": "gold"})["spec"]

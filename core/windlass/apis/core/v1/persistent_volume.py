@@ -125,6 +125,11 @@ class PersistentVolumeStrategy(Strategy):
                description="File system or block device."),
     )  # fmt: skip
 
+    def default(self, obj: Obj) -> None:
+        """Drop what Kubernetes 1.32 has switched off: classes of changeable attributes."""
+        if obj.get("spec"):
+            obj["spec"].pop("volumeAttributesClassName", None)
+
     def prepare_for_create(self, obj: Obj) -> None:
         """Start out of use."""
         obj["status"] = {"phase": "Pending"}

@@ -88,9 +88,10 @@ class PersistentVolumeClaimStrategy(Strategy):
     )  # fmt: skip
 
     def default(self, obj: Obj) -> None:
-        """Write the two spellings of the data source alike."""
+        """Write the two spellings of the data source alike; drop what Kubernetes 1.32 has switched off."""
         if obj.get("spec"):
             normalize_data_sources(obj["spec"])
+            obj["spec"].pop("volumeAttributesClassName", None)
 
     def prepare_for_create(self, obj: Obj) -> None:
         """Start without a volume."""

@@ -219,3 +219,16 @@ def test_claim_templates_are_volumes_of_the_pods(served):
         "spec.volumeClaimTemplates[1].metadata.name",
         "spec.volumeClaimTemplates[2].metadata.name",
     ]
+
+
+def test_a_stateful_set_warns_of_its_claims_as_a_pod_with_claims_does(served):
+    """As long as nobody mounts them; then neither warns."""
+    container, labels = {"name": "c", "image": "i"}, {"a": "b"}
+    claimed = {"containers": [container], "volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": "c"}}]}
+    pods, sets = served("v1", "Pod"), served("apps/v1", "StatefulSet")
+    spec = {
+        "serviceName": "s", "selector": {"matchLabels": labels}, "volumeClaimTemplates": [{"metadata": {"name": "data"}}],
+        "template": {"metadata": {"labels": labels}, "spec": {"containers": [container]}},
+    }  # fmt: skip
+    warned = sets.strategy.warnings(sets.create(spec=spec))
+    assert [text.removeprefix("spec.template.") for text in warned] == pods.strategy.warnings(pods.create(spec=claimed))

@@ -164,8 +164,8 @@ class StatefulSetBehaviour(Strategy):
         return [forbidden("spec", FROZEN)] if changed else []
 
     def warnings(self, obj: Obj) -> list[str]:
-        """Return the warnings of the template."""
-        return workload_warnings(obj)
+        """Return the warnings of the template, its claims' volumes among them."""
+        return workload_warnings(_with_claimed_volumes(obj))
 
 
 def _with_claimed_volumes(obj: Obj) -> Obj:

@@ -8,8 +8,8 @@ from windlass.apis.resources import PERSISTENTVOLUMECLAIMS
 from windlass.errors import AlreadyExistsError, ApiError, ConflictError, NotFoundError
 from windlass.plugin.interfaces.controller import ControllerContext
 from windlass_controllers.pods import phase_of
-from windlass_controllers.statefulset.claims import wanted_claims, wanted_owners
-from windlass_controllers.statefulset.identity import claim_templates, ordinal_of
+from windlass_controllers.statefulset.claims import goes_with_a_former_pod, wanted_claims, wanted_owners
+from windlass_controllers.statefulset.identity import claim_templates, ordinal_of, pod_name
 
 Obj = dict[str, Any]
 
@@ -21,14 +21,17 @@ class ClaimWriter:
         self._client, self._recorder = context.client, context.recorder
         self.informer = context.informers.informer(PERSISTENTVOLUMECLAIMS)
 
-    async def create(self, stateful_set: Obj, ordinal: int) -> None:
-        """Create the claims of one pod that are not there. Raises ApiError after telling."""
+    async def create(self, stateful_set: Obj, ordinal: int, *, pod: Obj | None = None) -> None:
+        """Create the claims that a pod lacks, or that one yet to be made would lack. Raises ApiError after telling."""
         for claim in wanted_claims(stateful_set, ordinal):
             metadata = claim["metadata"]
             there = self.informer.get(metadata["namespace"], metadata["name"])
             if there is None:
                 await self._create(stateful_set, claim, ordinal)
-            elif is_being_deleted(there):
+            elif is_being_deleted(there) or (
+                pod is None and goes_with_a_former_pod(there, pod_name(stateful_set, ordinal))
+            ):
+                # A pod that took it now would lose it with its next restart.
                 error = ConflictError(f"pvc {metadata['name']} is being deleted")
                 self._tell(stateful_set, "FailedCreate", claim, ordinal, f"failed error: {error}", event_type="Warning")
                 raise error
@@ -60,7 +63,7 @@ class ClaimWriter:
             if ordinal is None:
                 continue
             if phase_of(pod) == "Pending" and not is_being_deleted(pod):
-                await self.create(stateful_set, ordinal)
+                await self.create(stateful_set, ordinal, pod=pod)
             for wanted in wanted_claims(stateful_set, ordinal):
                 await self._settle_owners(stateful_set, pod, wanted["metadata"])
 

@@ -41,6 +41,12 @@ def _policy(stateful_set: Mapping[str, Any], moment: str) -> str:
     return str(policy.get(moment) or "Retain")
 
 
+def goes_with_a_former_pod(claim: Mapping[str, Any], name: str) -> bool:
+    """Say whether a claim belongs to a pod of that name, which is no more: it is about to be collected."""
+    owners = claim["metadata"].get("ownerReferences") or ()
+    return any(owner.get("kind") == "Pod" and owner.get("name") == name for owner in owners)
+
+
 def wanted_owners(stateful_set: Mapping[str, Any], pod: Mapping[str, Any], claim: Mapping[str, Any]) -> Owners | None:
     """Return the owners that a claim should have by the retention policy; None when it has them.
 

@@ -159,3 +159,22 @@ async def test_a_claim_that_cannot_be_made_is_told_and_no_pod_comes(cluster):
     (message, *_) = await cluster.eventually(told)
     assert message.startswith("create Claim data-db-0 Pod db-0 in StatefulSet db failed error: ")
     assert await cluster.items(PODS) == []
+
+
+async def test_a_pod_does_not_take_a_claim_that_goes_with_the_former_one(cluster):
+    """Scaled down and up again: the claim is collected and made anew before its pod is."""
+    cluster.run_controllers(StatefulSetController)
+    stale = {"apiVersion": "v1", "kind": "Pod", "name": "db-0", "uid": "gone", "controller": True}
+    former = {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "spec": CLAIM["spec"],
+              "metadata": {"name": "data-db-0", "ownerReferences": [stale]}}  # fmt: skip
+    uid = (await cluster.client.create(PVC, former, "default"))["metadata"]["uid"]
+    await cluster.client.create(STATEFULSETS, to_create(scaled="Delete", replicas=1), "default")
+
+    async def told():
+        return any("pvc data-db-0 is being deleted" in e["message"] for e in await cluster.items(EVENTS))
+
+    await cluster.eventually(told)
+    assert await cluster.items(PODS) == []
+    await cluster.client.delete(PVC, "data-db-0", "default")
+    await ready(cluster, 1)
+    assert (await cluster.client.get(PVC, "data-db-0", "default"))["metadata"]["uid"] != uid

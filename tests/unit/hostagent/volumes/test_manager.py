@@ -215,7 +215,7 @@ async def test_a_busy_volume_is_told_and_tried_again(box, pod):
 
 
 async def test_unknown_sources_wait_with_a_reason(box, pod):
-    assert not (await box.mount(pod({"nfs": {"server": "s", "path": "/"}}))).ready
+    assert not (await box.mount(pod({"iscsi": {"targetPortal": "s", "iqn": "q", "lun": 0}}))).ready
     assert "no volume plugin matched" in box.events[0][2]
     await box.manager.unmount("uid-1")
 

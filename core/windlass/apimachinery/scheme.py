@@ -104,6 +104,10 @@ class Strategy:
         """Check across fields; the schema has already checked each one."""
         return []
 
+    def validate_status(self, obj: Obj) -> list[FieldError]:
+        """Check an object of which only the status was written; what is not the status has been checked before."""
+        return self.validate(obj)
+
     def validate_update(self, new: Obj, old: Obj) -> list[FieldError]:  # noqa: ARG002
         """Check what may not change (immutable fields)."""
         return []

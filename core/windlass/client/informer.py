@@ -38,7 +38,7 @@ log = get_logger(__name__)
 
 
 class Informer:
-    """One collection (or a selected part of it), followed while `run` runs."""
+    """One collection (or a selected part of it), followed while `run` runs. Objects come without their managed fields."""
 
     def __init__(  # noqa: PLR0913 - what to follow, each by keyword
         self,
@@ -184,7 +184,8 @@ class Informer:
     async def _follow(self) -> None:
         seconds = random.randint(WATCH_SECONDS // 2, WATCH_SECONDS)  # noqa: S311 - jitter, so that not all end at once
         watch = self._client.watch(
-            self.resource, self._namespace, resource_version=self._version, timeout_seconds=seconds, **self._options
+            self.resource, self._namespace, resource_version=self._version, timeout_seconds=seconds,
+            managed_fields=False, **self._options,
         )
         async with aclosing(watch) as events:
             async for event in events:
@@ -239,10 +240,13 @@ class Informer:
 
 
 def _typed_items(page: Obj) -> list[Obj]:
-    """Return a list's items with the apiVersion and kind that lists leave out."""
+    """Return a list's items with the apiVersion and kind that lists leave out, and without their managed fields."""
     kind = str(page.get("kind") or "").removesuffix("List")
     typed = {"apiVersion": page.get("apiVersion"), "kind": kind}
-    return [{**typed, **item} for item in page.get("items") or ()]
+    items = page.get("items") or ()
+    for item in items:
+        item["metadata"].pop("managedFields", None)
+    return [{**typed, **item} for item in items]
 
 
 class InformerFactory:

@@ -109,7 +109,9 @@ async def _prepare(
         request.obj = new
     causes = [*errors, *validate_metadata_update(new, old)]
     if not errors:
-        causes += [*strategy.validate(new), *strategy.validate_update(new, old)]
+        status_alone = target.subresource == "status" and new.get("spec") == old.get("spec")
+        causes += strategy.validate_status(new) if status_alone else strategy.validate(new)
+        causes += strategy.validate_update(new, old)
     if causes:
         raise invalid(kind, target.name, causes)
     if strategy.has_generation and new.get("spec") != old.get("spec"):

@@ -342,3 +342,37 @@ async def test_who_may_patch_but_not_create_does_not_create_by_applying(api):
         "PATCH", f"{CMS}/one?fieldManager=a", config(a="1"), headers=APPLY, user="somebody", groups=()
     )
     assert answer.status == 403
+
+
+async def test_kubectl_may_take_what_its_client_side_apply_set_and_nobody_changed(api, ssa):
+    last = '{"data":{"a":"1","b":"1"}}'
+    body = config(a="1", b="1")
+    body["metadata"]["annotations"] = {"kubectl.kubernetes.io/last-applied-configuration": last}
+    await api.ok("POST", f"{CMS}?fieldManager=kubectl-client-side-apply", body)
+    await api.patch(f"{CMS}/one?fieldManager=other", {"data": {"b": "2"}})
+    refused = await ssa(f"{CMS}/one", config(a="2", b="3"), "kubectl", status=409)
+    assert refused["message"] == 'Apply failed with 1 conflict: conflict with "other" using v1: .data.b'
+    assert (await ssa(f"{CMS}/one", config(a="2"), "kubectl"))["data"]["a"] == "2"
+    await ssa(f"{CMS}/one", config(a="3"), "somebody", status=409)
+
+
+async def test_a_status_written_again_moves_the_time_of_its_writer_alone(api, make):
+    await api.ok("POST", f"{NS}/pods?fieldManager=creator", make.pod())
+    seen = []
+    for phase in ("Pending", "Running", "Succeeded"):
+        await api.clock.advance(60)
+        written = await api.patch(f"{NS}/pods/web/status?fieldManager=agent", {"status": {"phase": phase, "podIP": "10.0.0.1"}})
+        seen.append([(each["manager"], each["time"], each["fieldsV1"]) for each in written["metadata"]["managedFields"]])
+    assert [[time[-6:-4] for _, time, _ in record] for record in seen] == [["00", "01"], ["00", "02"], ["00", "03"]]
+    assert seen[1][1][2] == seen[2][1][2]
+    assert {"f:phase", "f:podIP"} <= set(seen[2][1][2]["f:status"])
+    assert seen[0][0] == seen[2][0]
+
+
+async def test_pods_of_one_template_share_their_record_but_not_their_times(api, make):
+    first = await api.ok("POST", f"{NS}/pods?fieldManager=rs", make.pod("one"))
+    await api.clock.advance(60)
+    second = await api.ok("POST", f"{NS}/pods?fieldManager=rs", make.pod("two"))
+    (one,), (two,) = first["metadata"]["managedFields"], second["metadata"]["managedFields"]
+    assert one["fieldsV1"] == two["fieldsV1"]
+    assert one["time"] < two["time"]

@@ -65,3 +65,21 @@ async def test_a_watch_yields_events_in_order_whatever_the_chunks(api, client):
             break
     await watch.aclose()
     assert seen == [("ADDED", "b"), ("DELETED", "a")]
+
+
+OWNED = {"metadata": {"name": "a", "namespace": "default", "managedFields": [{"manager": "m", "fieldsV1": {"f:x": {}}}]}}
+
+
+@pytest.mark.parametrize("spec", [None, {"managedFields": [{"manager": "x"}]}])
+async def test_a_watch_leaves_the_owners_of_fields_out_on_demand(api, client, spec):
+    """Whether they come last, as our server has them, or anywhere."""
+    first = api.put(WHERE, {"metadata": {"name": "a", "namespace": "default"}})
+    api.put(WHERE, OWNED if spec is None else {**OWNED, "spec": spec})
+    version = first["metadata"]["resourceVersion"]
+    for wanted in (True, False):
+        watch = client.watch(PODS, "default", resource_version=version, managed_fields=wanted)
+        event = await anext(watch)
+        await watch.aclose()
+        assert event.type == "MODIFIED"
+        assert ("managedFields" in event.object["metadata"]) is wanted
+        assert event.object.get("spec") == spec

@@ -150,3 +150,16 @@ async def test_liveness_survives_rounding(api, client, clock, background):
     for _ in range(20):
         await clock.advance(0.9)
     assert api.watches > 5
+
+
+async def test_copies_are_without_the_owners_of_fields(api, informer, clock, background):
+    """They are as long as the objects, and nobody here asks for them."""
+    owners = [{"manager": "m", "operation": "Update", "fieldsV1": {"f:spec": {}}}]
+    listed, watched = pod("a"), pod("b")
+    listed["metadata"]["managedFields"] = watched["metadata"]["managedFields"] = owners
+    api.put(WHERE, listed)
+    background(informer.run())
+    await informer.wait_synced()
+    api.put(WHERE, watched)
+    await clock.settle()
+    assert [name for name in "ab" if "managedFields" not in informer.get("default", name)["metadata"]] == ["a", "b"]

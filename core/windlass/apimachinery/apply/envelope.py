@@ -62,6 +62,12 @@ def entries_of(managed: bytes) -> list[Entry]:
     ]
 
 
+def retimed(managed: bytes, time: str) -> bytes:
+    """Return encoded entries of which the last one has another time."""
+    at = managed.rfind(_TIME) + len(_TIME)
+    return managed[:at] + time.encode() + managed[at + _TIME_LENGTH :]
+
+
 @lru_cache(maxsize=_SKELETONS)
 def _skeleton(managed: bytes) -> tuple[Entry, ...] | None:
     try:

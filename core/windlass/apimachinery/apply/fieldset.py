@@ -35,24 +35,20 @@ def union(one: FieldSet, other: FieldSet) -> FieldSet:
 
 
 def _union(one: FieldSet, other: FieldSet) -> FieldSet:
-    joined = dict(one)
-    grown = False
+    joined = one
     for step, node in other.items():
-        known = joined.get(step)
-        if known is None:
-            joined[step] = node
-        elif known is node or (not known and not node):
-            continue
-        else:
-            merged = _union_nodes(known, node)
-            if merged is known:
-                continue
+        known = one.get(step)
+        merged = node if known is None else known if not known and not node else _union_nodes(known, node)
+        if merged is not known:
+            if joined is one:
+                joined = dict(one)  # mostly nothing is new, and the set stays what it was
             joined[step] = merged
-        grown = True
-    return joined if grown else one
+    return joined
 
 
 def _union_nodes(one: FieldSet, other: FieldSet) -> FieldSet:
+    if one is other:
+        return one
     if not one:
         return other if SELF in other else {SELF: LEAF, **other}
     if not other:

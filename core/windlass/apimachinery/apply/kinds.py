@@ -58,7 +58,7 @@ class _Lazy(FieldsShape):
         return known
 
 
-_UNOWNED_METADATA = frozenset((
+UNOWNED_METADATA = frozenset((
     "name", "namespace", "uid", "resourceVersion", "creationTimestamp", "selfLink", "generation", "deletionTimestamp",
     "deletionGracePeriodSeconds", "managedFields",
 ))
@@ -82,7 +82,7 @@ def object_shape(schema: type[ObjectSchema], subresource: str, *, has_status: bo
     if isinstance(metadata, Nested):
         parts = {
             name: field_shape(field) for name, field in metadata.nested_schema.wire_fields().items()
-            if name not in _UNOWNED_METADATA and (subresource != "status" or name == "annotations")
+            if name not in UNOWNED_METADATA and (subresource != "status" or name == "annotations")
         }
         fields["metadata"] = FieldsShape(parts)
     return FieldsShape(fields)

@@ -8,6 +8,8 @@ nobody's. Entries keep the form in which they travel.
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import orjson
+
 from windlass.apimachinery.apply.fieldset import FieldSet, difference, is_field_set, recursive_difference, union
 from windlass.apimachinery.apply.shapes import Comparison
 
@@ -38,8 +40,8 @@ class Writer(NamedTuple):
             and (self.operation == APPLY or entry["apiVersion"] == self.api_version)
         )
 
-    def entry(self, fields: FieldSet, time: str) -> Entry:
-        """Return the writer's entry."""
+    def entry(self, fields: FieldSet | orjson.Fragment, time: str) -> Entry:
+        """Return the writer's entry; its fields may be encoded already."""
         made = {
             "manager": self.manager, "operation": self.operation, "apiVersion": self.api_version, "time": time,
             "fieldsType": "FieldsV1", "fieldsV1": fields,

@@ -16,7 +16,7 @@ import tarfile
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -58,10 +58,16 @@ def busybox_layer() -> bytes:
 
 @dataclass(slots=True)
 class PrivateDockerd:
-    """One daemon under `root`, which should be a short path: socket names are limited to 107 bytes."""
+    """One daemon under `root`, which should be a short path: socket names are limited to 107 bytes.
+
+    With `separate_containerd` its containerd is a process of its own, as service managers run it: then containers outlive
+    the daemon's death, and are there for its next start. Otherwise the daemon starts one that dies with it.
+    """
 
     root: Path
+    separate_containerd: bool = False
     process: subprocess.Popen[bytes] | None = field(default=None)
+    containerd: subprocess.Popen[bytes] | None = field(default=None)
 
     @property
     def socket(self) -> Path:
@@ -80,10 +86,10 @@ class PrivateDockerd:
 
     @classmethod
     @contextmanager
-    def temporary(cls) -> "Iterator[PrivateDockerd]":
+    def temporary(cls, *, separate_containerd: bool = False) -> "Iterator[PrivateDockerd]":
         """Run a daemon for the length of the block and leave nothing behind."""
         root = Path(tempfile.mkdtemp(prefix="wd-"))
-        daemon = cls(root)
+        daemon = cls(root, separate_containerd)
         try:
             daemon.start()
             yield daemon
@@ -106,6 +112,8 @@ class PrivateDockerd:
             "--ip6tables=false",
             "--ip-forward=false",
         ]
+        if self.separate_containerd:
+            arguments.append(f"--containerd={self._start_containerd()}")
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(arguments, stdout=log, stderr=log, start_new_session=True)  # noqa: S603
         deadline = time.monotonic() + START_SECONDS
@@ -113,6 +121,29 @@ class PrivateDockerd:
             if self.process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(f"dockerd did not start: {self.log.read_text()[-2000:]}")
             time.sleep(0.05)
+
+    def _start_containerd(self) -> Path:
+        """Start containerd unless it runs; return its socket. Raises RuntimeError."""
+        home = self.root / "containerd"
+        home.mkdir(exist_ok=True)
+        address = home / "containerd.sock"
+        if self.containerd is not None and self.containerd.poll() is None:
+            return address
+        address.unlink(missing_ok=True)
+        config = home / "config.toml"
+        config.write_text(
+            f'version = 2\nroot = "{home}/root"\nstate = "{home}/state"\n'
+            f'disabled_plugins = ["io.containerd.grpc.v1.cri"]\n[grpc]\naddress = "{address}"\n'
+        )
+        with self.log.open("ab") as log:
+            command = ["containerd", "--config", str(config)]
+            self.containerd = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)  # noqa: S603
+        deadline = time.monotonic() + START_SECONDS
+        while not address.exists():
+            if self.containerd.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"containerd did not start: {self.log.read_text()[-2000:]}")
+            time.sleep(0.05)
+        return address
 
     def _docker(self, *arguments: str, stdin: bytes | None = None) -> "subprocess.CompletedProcess[bytes]":
         command = ["docker", "-H", self.endpoint, *arguments]
@@ -151,16 +182,53 @@ class PrivateDockerd:
             self.process.wait()
             self.process = None
 
+    def power_off(self) -> None:
+        """End everything at once, containers too, and lose what a machine keeps in memory: what a power failure does."""
+        self.kill()
+        if self.containerd is not None:
+            self.containerd.kill()
+            self.containerd.wait()
+            self.containerd = None
+        for shim in _shims(self.root):
+            for pid in (*_children(shim), shim):
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+        self._unmount()
+        for volatile in ("exec", "containerd/state", "docker.pid"):
+            path = self.root / volatile
+            path.unlink() if path.is_file() else shutil.rmtree(path, ignore_errors=True)
+
     def stop(self) -> None:
         """End the daemon and unmount what it left."""
-        if self.process is not None:
-            self.process.send_signal(signal.SIGTERM)
-            try:
-                self.process.wait(30)
-            except subprocess.TimeoutExpired:
-                os.killpg(self.process.pid, signal.SIGKILL)
-                self.process.wait()
-            self.process = None
+        for process in (self.process, self.containerd):
+            if process is not None:
+                process.send_signal(signal.SIGTERM)
+                try:
+                    process.wait(30)
+                except subprocess.TimeoutExpired:
+                    os.killpg(process.pid, signal.SIGKILL)
+                    process.wait()
+        self.process = self.containerd = None
+        self._unmount()
+
+    def _unmount(self) -> None:
         mounts = [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()]
         for mount in sorted((m for m in mounts if m.startswith(f"{self.root}/")), reverse=True):
             subprocess.run(["umount", "-l", mount], check=False, capture_output=True)  # noqa: S603, S607
+
+
+def _shims(root: Path) -> list[int]:
+    """Return the processes that hold the containers of a daemon under `root`."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            words = path.read_bytes().split(b"\0")
+            if b"containerd-shim" in words[0] and any(os.fsencode(f"{root}/") in word for word in words):
+                found.append(int(path.parent.name))
+    return found
+
+
+def _children(pid: int) -> list[int]:
+    with suppress(OSError):
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    return []

@@ -344,8 +344,8 @@ def test_what_is_missing_is_waited_for_by_its_own_pod_only(box):
 
 
 def test_volumes_that_nobody_serves_are_named(box):
-    box.start("pod", "echo begun", {"nfs": {"server": "192.0.2.1", "path": "/x"}})
-    box.waits_for("pod", "no volume plugin matched", "nfs")
+    box.start("pod", "echo begun", {"iscsi": {"targetPortal": "192.0.2.1", "iqn": "iqn.2001-04.example:x", "lun": 0}})
+    box.waits_for("pod", "no volume plugin matched", "iscsi")
 
 
 def test_hostpath_types(box, tmp_path):

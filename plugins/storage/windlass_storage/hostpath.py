@@ -1,13 +1,14 @@
 """hostPath: a file or folder of the node, checked for what it is said to be."""
 
 import asyncio
-import os
 import stat
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from windlass.errors import VolumeDriverError
 from windlass.plugin.interfaces.volume import Published, PublishRequest, VolumeAccess, VolumeUsage
+from windlass_storage.binding import file_system_usage
 from windlass_storage.ephemeral import EphemeralDriver
 
 CHECKS: dict[str, tuple[Callable[[int], bool], str]] = {
@@ -44,17 +45,7 @@ class HostPathDriver(EphemeralDriver):
 
     async def node_get_volume_stats(self, path: str) -> VolumeUsage:
         """Tell of the file system that holds the path; the files are not the pod's to count."""
-        try:
-            found = os.statvfs(path)
-        except OSError:
-            return VolumeUsage()
-        return VolumeUsage(
-            used_bytes=(found.f_blocks - found.f_bfree) * found.f_frsize,
-            capacity_bytes=found.f_blocks * found.f_frsize,
-            used_inodes=found.f_files - found.f_ffree,
-            capacity_inodes=found.f_files,
-            shared=True,
-        )
+        return replace(file_system_usage(path), shared=True)
 
 
 def check(path: str, kind: str) -> None:

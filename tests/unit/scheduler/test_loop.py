@@ -51,8 +51,7 @@ class FakeCluster:
         self.build = build
         self.namespaces, self.nodes, self.pods, self.budgets = (FakeInformer() for _ in range(4))
         self.refuse, self.events, self.patches, self.bound = {}, [], [], {}
-        self.busiest = self.busy = 0
-        self.hold = None
+        self.busiest, self.busy, self.hold = 0, 0, None
 
     def informer(self, resource):
         return {NAMESPACES: self.namespaces, NODES: self.nodes, PODS: self.pods, PODDISRUPTIONBUDGETS: self.budgets}[resource]
